@@ -1,0 +1,221 @@
+"""What was written where: the rows of the state store, and its port."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from ingestion_pipeline.core.repositories import (
+    HostedRepository,
+    RepositoryStatus,
+    SourceId,
+    TrackedRepository,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentState:
+    """One document (a file of a branch, later a page or a conversation) as it was last indexed.
+
+    Args:
+        document_id: Path within the branch, or the source's own document id.
+        content_hash: Blob sha for files.
+        points: Point id → hash of what the point said, volatile facts left out.
+        error: Why it has no points, "" when it has.
+    """
+
+    document_id: str
+    content_hash: str
+    points: Mapping[str, str] = field(default_factory=dict[str, str])
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedBranch:
+    """One branch as it was last indexed, whole.
+
+    Args:
+        branch: Its name.
+        head_sha: Commit that was indexed.
+        pushed_at: The host's own string at that time, "" when it has none.
+        fingerprint: Of the pipeline that wrote it (parser, grammars, encoder, options).
+        collection: Where its points are.
+        indexed_at: When the sync was committed, UTC.
+        file_count: Files with points.
+        symbol_count: Symbols with points.
+        point_count: All points of the branch, the repository's own included.
+    """
+
+    branch: str
+    head_sha: str
+    pushed_at: str
+    fingerprint: str
+    collection: str
+    indexed_at: datetime
+    file_count: int
+    symbol_count: int
+    point_count: int
+
+
+class SyncStatus(StrEnum):
+    """How a sync ended."""
+
+    COMPLETE = "complete"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRecord:
+    """One line of the ingestion history.
+
+    Args:
+        partition_key: Name at that time.
+        source: Stable source, None when it was never resolved.
+        run_id: Dagster run.
+        status: How it ended.
+        started_at: UTC.
+        duration_seconds: From the first op's start to the end.
+        files: Files looked at.
+        points_added: Points that were not there.
+        points_changed: Points that were rewritten.
+        points_deleted: Points that went.
+        error: Message of a failure, "" otherwise.
+    """
+
+    partition_key: str
+    source: SourceId | None
+    run_id: str
+    status: SyncStatus
+    started_at: datetime
+    duration_seconds: float
+    files: int = 0
+    points_added: int = 0
+    points_changed: int = 0
+    points_deleted: int = 0
+    error: str = ""
+
+
+class StateStore(ABC):
+    """Remembers what is tracked and what was written.
+
+    Every method is one transaction. Times go in and come out timezone-aware.
+    """
+
+    # -- tracked repositories
+
+    @abstractmethod
+    def save_repository(self, repository: TrackedRepository) -> None:
+        """Insert or replace the row of this source; ``untracked_at`` None tracks it again.
+
+        The source is the identity: saving the same source under another partition key moves the
+        row, and the key it had is appended to ``former_keys``.
+
+        Raises:
+            ConfigurationError: Another source holds this partition key and is still tracked.
+        """
+
+    @abstractmethod
+    def find_repository(self, partition_key: str) -> TrackedRepository | None:
+        """Return the tracked repository of this key, by its present key only."""
+
+    @abstractmethod
+    def find_source(self, source: SourceId) -> TrackedRepository | None:
+        """Return the row of this source, untracked ones included."""
+
+    @abstractmethod
+    def list_repositories(self, *, include_untracked: bool = False) -> list[TrackedRepository]:
+        """Return the repositories, ordered by partition key."""
+
+    @abstractmethod
+    def untrack_repository(self, partition_key: str, at: datetime) -> None:
+        """Mark as untracked.
+
+        Raises:
+            RepositoryNotTrackedError: No such tracked partition key.
+        """
+
+    @abstractmethod
+    def forget_source(self, source: SourceId) -> None:
+        """Remove everything known of a source except its history."""
+
+    @abstractmethod
+    def set_hosted(
+        self, source: SourceId, hosted: HostedRepository, *, status_detail: str = ""
+    ) -> None:
+        """Store what the host says now; the partition key and the options stay."""
+
+    @abstractmethod
+    def set_status(self, source: SourceId, status: RepositoryStatus, detail: str) -> None:
+        """Store a status other than what ``set_hosted`` would bring, for example after a 404."""
+
+    @abstractmethod
+    def set_pushed_at_seen(self, seen: Mapping[SourceId, str]) -> None:
+        """Remember pushes that need no run."""
+
+    # -- what was indexed
+
+    @abstractmethod
+    def list_branches(self, source: SourceId) -> list[IndexedBranch]:
+        """Return the branches that were indexed whole, ordered by name."""
+
+    @abstractmethod
+    def list_heads(self) -> Mapping[SourceId, Mapping[str, str]]:
+        """Return source → branch → head sha last indexed, for all sources in one query."""
+
+    @abstractmethod
+    def list_branch_names(self, source: SourceId) -> list[str]:
+        """Return every branch with a row of either kind, also one that was never finished."""
+
+    @abstractmethod
+    def list_documents(self, source: SourceId, branch: str) -> dict[str, DocumentState]:
+        """Return document id → state."""
+
+    @abstractmethod
+    def commit_documents(
+        self,
+        source: SourceId,
+        branch: str,
+        changed: Sequence[DocumentState],
+        removed: Sequence[str],
+    ) -> None:
+        """Replace and remove documents of a branch; all of it or none of it."""
+
+    @abstractmethod
+    def commit_branch(self, source: SourceId, indexed: IndexedBranch) -> None:
+        """Insert or replace the branch's own row; the last write of a sync."""
+
+    @abstractmethod
+    def remove_branch(self, source: SourceId, branch: str) -> None:
+        """Remove the branch's row and its documents."""
+
+    @abstractmethod
+    def count_points(self, source: SourceId, branch: str | None = None) -> int:
+        """Return the number of points that documents and branch rows say the store holds."""
+
+    # -- history and locks
+
+    @abstractmethod
+    def record_sync(self, record: SyncRecord) -> None:
+        """Append one line to the history; the same run id replaces its line."""
+
+    @abstractmethod
+    def list_syncs(self, partition_key: str | None = None, limit: int = 10) -> list[SyncRecord]:
+        """Return the newest lines first."""
+
+    @abstractmethod
+    def lock_source(self, name: str) -> AbstractContextManager[None]:
+        """Hold a lock of this name for as long as the context lasts.
+
+        The lock dies with its process, however that ends, and is seen by every process that shares
+        this state store.
+
+        Raises:
+            RepositoryBusyError: Another process or thread holds it.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release connections."""
