@@ -110,7 +110,8 @@ class TreeEntry:
 
     Args:
         path: Repository path with ``/``, as in ``FileFacts``.
-        mode: Git mode as text: ``100644``, ``100755``, ``120000`` (symlink), ``160000`` (submodule).
+        mode: Git mode as text: ``100644``, ``100755``, ``120000`` (symlink) or ``160000``
+            (submodule).
         blob_sha: Git object id (a commit id for submodules).
         size_bytes: Size of the blob; -1 when it is not in the clone (over the size limit) or for
             submodules.

@@ -1,0 +1,150 @@
+"""What the steps hand to each other: names of files and small facts, never content."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from ingestion_pipeline.core.repositories import TrackedRepository
+
+
+@dataclass(frozen=True, slots=True)
+class ClonedBranch:
+    """One branch after the fetch.
+
+    Args:
+        branch: Its name.
+        head_sha: Commit to index.
+        unchanged: The index already says exactly this; only the branch's own point moves.
+        rewrite: The store does not hold what the state says; write every point.
+        folder: Where this branch's files of this run are.
+    """
+
+    branch: str
+    head_sha: str
+    unchanged: bool
+    rewrite: bool
+    folder: Path
+
+    @property
+    def facts_path(self) -> Path:
+        """The parser's facts."""
+        return self.folder / "facts.parquet"
+
+    @property
+    def graph_path(self) -> Path:
+        """The code graph."""
+        return self.folder / "graph"
+
+    @property
+    def vectors_path(self) -> Path:
+        """The encoder's vectors."""
+        return self.folder / "vectors.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class ClonedRepository:
+    """The result of the clone step.
+
+    Args:
+        repository: As the host described it just before the fetch.
+        branches: Branches to index.
+        missing_branches: Tracked branches that the host does not have.
+        work_folder: The run's folder.
+        started_at: When the sync began, UTC.
+        seconds: How long the step took.
+    """
+
+    repository: TrackedRepository
+    branches: tuple[ClonedBranch, ...]
+    missing_branches: tuple[str, ...]
+    work_folder: Path
+    started_at: datetime
+    seconds: float
+
+    @property
+    def pushed_at(self) -> str:
+        """The host's own string, "" when it has none."""
+        return self.repository.hosted.pushed_at or ""
+
+    @property
+    def changed_branches(self) -> tuple[ClonedBranch, ...]:
+        """The branches that parse and embed have to look at."""
+        return tuple(branch for branch in self.branches if not branch.unchanged)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedRepository:
+    """The result of the parse step.
+
+    Args:
+        cloned: The step before.
+        files: Files with facts.
+        symbols: Classes, functions and methods.
+        skipped: Reason → files left out for it.
+        languages: Language → (files, symbols).
+        seconds: How long the step took.
+    """
+
+    cloned: ClonedRepository
+    files: int
+    symbols: int
+    skipped: dict[str, int] = field(default_factory=dict[str, int])
+    languages: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedRepository:
+    """The result of the embed step.
+
+    Args:
+        parsed: The step before.
+        nodes: Nodes of all graphs.
+        edges: Relation → edges.
+        code_map_path: PNG of the embeddings in two dimensions, None when nothing was embedded.
+        seconds: How long the step took.
+    """
+
+    parsed: ParsedRepository
+    nodes: int
+    edges: dict[str, int]
+    code_map_path: Path | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """What a sync did, for the materialization's metadata and the history.
+
+    Args:
+        embedded: The steps before.
+        heads: Branch → head that is now indexed.
+        points: Points of the repository now.
+        added: Points that were not there.
+        changed: Points that were rewritten.
+        deleted: Points that went.
+        unchanged: Points left alone.
+        indexed_at: When the points were written, UTC.
+        seconds: How long the step took.
+    """
+
+    embedded: EmbeddedRepository
+    heads: dict[str, str]
+    points: int
+    added: int
+    changed: int
+    deleted: int
+    unchanged: int
+    indexed_at: datetime
+    seconds: float
+
+    @property
+    def seconds_by_stage(self) -> dict[str, float]:
+        """Stage → seconds."""
+        parsed = self.embedded.parsed
+        return {
+            "clone": parsed.cloned.seconds,
+            "parse": parsed.seconds,
+            "embed": self.embedded.seconds,
+            "upsert": self.seconds,
+        }

@@ -1,0 +1,189 @@
+"""Writing a branch's points so that a crash at any place leaves something the next run mends.
+
+The order, per batch of documents: remember the new ids in the state → upsert the new points and
+wait → delete the points that went → commit the state. The first step makes the state name every
+point that the store may hold, so that points written just before a crash are found again even when
+their file is gone by the next run. A reader never sees a file vanish in between.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from ingestion_pipeline.core.point_store import PointStore
+from ingestion_pipeline.core.points import Point, PointFilter, make_point_id
+from ingestion_pipeline.core.repositories import SourceId
+from ingestion_pipeline.core.state import DocumentState, IndexedBranch, StateStore
+from ingestion_pipeline.points.build import DocumentPoints
+
+_T = TypeVar("_T")
+
+# Hash of a point that was announced but perhaps not written.
+PENDING = ""
+BATCH_POINTS = 1000
+
+
+@dataclass(slots=True)
+class WriteCounts:
+    """What a sync did to the store.
+
+    Args:
+        added: Points that were not there.
+        changed: Points that were rewritten.
+        deleted: Points that went.
+        unchanged: Points left alone.
+    """
+
+    added: int = 0
+    changed: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+
+
+@dataclass(slots=True)
+class _Batch:
+    upserts: list[Point] = field(default_factory=list[Point])
+    gone: list[str] = field(default_factory=list[str])
+    announced: list[DocumentState] = field(default_factory=list[DocumentState])
+    final: list[DocumentState] = field(default_factory=list[DocumentState])
+    removed: list[str] = field(default_factory=list[str])
+
+    @property
+    def size(self) -> int:
+        return len(self.upserts) + len(self.gone) + len(self.final)
+
+
+@dataclass(frozen=True, slots=True)
+class BranchWriter:
+    """Writes one branch of one source.
+
+    Args:
+        store: Where points go.
+        state: What remembers them.
+        collection: Collection of this content and encoder version.
+        source: Whose points.
+        branch: Which branch.
+        report_progress: Called with the number of documents done after every batch.
+    """
+
+    store: PointStore
+    state: StateStore
+    collection: str
+    source: SourceId
+    branch: str
+    report_progress: Callable[[int], None] = lambda _done: None
+
+    def write_documents(
+        self, documents: Iterable[DocumentPoints], *, rewrite: bool = False
+    ) -> WriteCounts:
+        """Make the store hold exactly these documents for this branch.
+
+        Args:
+            documents: The complete content of the branch; what is missing here is deleted.
+            rewrite: Write every point, also those whose hash did not change (the store was lost).
+        """
+        known = self.state.list_documents(self.source, self.branch)
+        counts, seen, done = WriteCounts(), set[str](), 0
+        batch = _Batch()
+        for document in documents:
+            seen.add(document.document_id)
+            _plan_document(document, known.get(document.document_id), batch, counts, rewrite)
+            done += 1
+            if batch.size >= BATCH_POINTS:
+                self._write(batch)
+                self.report_progress(done)
+                batch = _Batch()
+        for document_id in known.keys() - seen:
+            ids = list(known[document_id].points)
+            batch.gone.extend(ids)
+            batch.removed.append(document_id)
+            counts.deleted += len(ids)
+        self._write(batch)
+        self.report_progress(done)
+        return counts
+
+    def finish(self, repository_point: Point, indexed: IndexedBranch) -> None:
+        """Write the branch's own point and then its row: the last two writes of a sync."""
+        self.store.upsert(self.collection, [repository_point])
+        self.state.commit_branch(self.source, indexed)
+
+    def count_stored(self) -> int:
+        """Return how many points the store holds for this branch."""
+        return self.store.count(self.collection, branch_filter(self.source, self.branch))
+
+    def _write(self, batch: _Batch) -> None:
+        if batch.announced:
+            self.state.commit_documents(self.source, self.branch, batch.announced, [])
+        for points in _split(batch.upserts):
+            self.store.upsert(self.collection, points)
+        for ids in _split(batch.gone):
+            self.store.delete(self.collection, ids)
+        if batch.final or batch.removed:
+            self.state.commit_documents(self.source, self.branch, batch.final, batch.removed)
+
+
+def remove_branch_points(
+    store: PointStore, state: StateStore, collection: str, source: SourceId, branch: str
+) -> int:
+    """Delete every point of a branch, then its state; return how many points there were."""
+    where = branch_filter(source, branch)
+    count = store.count(collection, where)
+    store.delete_matching(collection, where)
+    state.remove_branch(source, branch)
+    return count
+
+
+def sweep_orphans(store: PointStore, state: StateStore, collection: str, source: SourceId) -> int:
+    """Delete points of a source that its state does not name; return how many.
+
+    There are none unless the state was lost or put back from a backup, so the ids are listed only
+    when the counts differ.
+    """
+    where = PointFilter({"source": str(source)})
+    if store.count(collection, where) <= state.count_points(source):
+        return 0
+    known = {make_point_id(source, row.branch, "") for row in state.list_branches(source)}
+    for branch in state.list_branch_names(source):
+        for document in state.list_documents(source, branch).values():
+            known.update(document.points)
+    orphans = [point.id for point in store.scroll(collection, where) if point.id not in known]
+    for ids in _split(orphans):
+        store.delete(collection, ids)
+    return len(orphans)
+
+
+def branch_filter(source: SourceId, branch: str) -> PointFilter:
+    """Return the filter for all points of one branch."""
+    return PointFilter({"source": str(source), "branch": branch})
+
+
+def _plan_document(
+    document: DocumentPoints,
+    known: DocumentState | None,
+    batch: _Batch,
+    counts: WriteCounts,
+    rewrite: bool,
+) -> None:
+    before: Mapping[str, str] = known.points if known else {}
+    changed = [p for p in document.points if rewrite or before.get(p.id) != document.hashes[p.id]]
+    gone = [point_id for point_id in before if point_id not in document.hashes]
+    fresh = {p.id for p in changed if p.id not in before}
+    counts.added += len(fresh)
+    counts.changed += len(changed) - len(fresh)
+    counts.unchanged += len(document.points) - len(changed)
+    counts.deleted += len(gone)
+    final = DocumentState(document.document_id, document.content_hash, dict(document.hashes))
+    if known == final and not changed:
+        return
+    if changed:
+        # A point that is being rewritten is pending too: its old hash no longer describes it.
+        pending = {**before, **{p.id: PENDING for p in changed}}
+        batch.announced.append(DocumentState(document.document_id, PENDING, pending))
+    batch.upserts.extend(changed)
+    batch.gone.extend(gone)
+    batch.final.append(final)
+
+
+def _split(items: list[_T]) -> Iterator[list[_T]]:
+    for start in range(0, len(items), BATCH_POINTS):
+        yield items[start : start + BATCH_POINTS]
