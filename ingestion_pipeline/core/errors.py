@@ -20,6 +20,7 @@
         ├── BranchNotFoundError         the branch is gone
         ├── RepositoryLimitError        too large, or fetching took too long
         ├── InvalidRepositoryNameError  malformed name or URL
+        ├── InvalidQueryError           a search that cannot be answered as it was asked
         └── StoreMismatchError          the collection has another layout than this version needs
 
 Every message says what happened and what to do about it. No message, argument or attribute ever
@@ -107,6 +108,10 @@ class RepositoryLimitError(PermanentError):
 
 class InvalidRepositoryNameError(PermanentError):
     """A repository name or URL is malformed."""
+
+
+class InvalidQueryError(PermanentError):
+    """A search that cannot be answered as it was asked: no words, an unknown or unclear symbol."""
 
 
 class StoreMismatchError(PermanentError):

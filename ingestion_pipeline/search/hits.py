@@ -1,0 +1,105 @@
+"""What may be searched for, and what is found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ingestion_pipeline.core.code import SymbolKind
+from ingestion_pipeline.core.errors import InvalidQueryError
+from ingestion_pipeline.core.points import PointFilter
+
+FILE_KIND = "file"
+REPOSITORY_KIND = "repository"
+# A repository's own point is the mean of its files and would stand high in every answer.
+DEFAULT_KINDS = (FILE_KIND, *(kind.value for kind in SymbolKind))
+ALL_KINDS = (*DEFAULT_KINDS, REPOSITORY_KIND)
+
+LONGEST_ANSWER = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFilters:
+    """Conditions that must all hold; "" and () mean any.
+
+    Args:
+        repo: ``owner/name``.
+        branch: Name of a branch.
+        language: As in the payload, for example ``python``.
+        kinds: Of ``repository``, ``file``, ``class``, ``function``, ``method``; empty for all but
+            ``repository``.
+    """
+
+    repo: str = ""
+    branch: str = ""
+    language: str = ""
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """One file or symbol that was found.
+
+    Args:
+        id: Of the point.
+        repo: ``owner/name``.
+        branch: Where the point shown is from.
+        other_branches: Further branches on which the same file or symbol was found.
+        path: Within the repository.
+        symbol: Key of the symbol, "" for a file.
+        kind: ``file``, ``class`` …
+        language: As in the payload.
+        signature: Declaration of a symbol, "" for a file.
+        start_line: 1-based, inclusive; 0 when the payload has none.
+        end_line: 1-based, inclusive; 0 when the payload has none.
+        score: Of the rank fusion; compares within one answer only.
+        why: Its places in the two answers, for example ``dense #3, words #1``.
+    """
+
+    id: str
+    repo: str
+    branch: str
+    other_branches: tuple[str, ...]
+    path: str
+    symbol: str
+    kind: str
+    language: str
+    signature: str
+    start_line: int
+    end_line: int
+    score: float
+    why: str
+
+
+def make_filter(filters: SearchFilters) -> PointFilter:
+    """Return the store's filter.
+
+    Raises:
+        InvalidQueryError: An unknown kind.
+    """
+    unknown = [kind for kind in filters.kinds if kind not in ALL_KINDS]
+    if unknown:
+        raise InvalidQueryError(
+            f"Unknown kind {', '.join(unknown)}. Choose from: {', '.join(ALL_KINDS)}."
+        )
+    named = {"repo": filters.repo, "branch": filters.branch, "language": filters.language}
+    equals: dict[str, str | int | tuple[str, ...]] = {
+        name: value for name, value in named.items() if value
+    }
+    equals["kind"] = filters.kinds or DEFAULT_KINDS
+    return PointFilter(equals)
+
+
+def check_limit(limit: int) -> None:
+    """Refuse a number of hits that cannot be served.
+
+    Raises:
+        InvalidQueryError: Below 1 or above ``LONGEST_ANSWER``.
+    """
+    if not 1 <= limit <= LONGEST_ANSWER:
+        raise InvalidQueryError(f"Ask for 1 to {LONGEST_ANSWER} hits, not {limit}.")
+
+
+def get_text(payload: Mapping[str, Any], name: str) -> str:
+    """Return a payload field as text, "" where there is none."""
+    value = payload.get(name)
+    return "" if value is None else str(value)

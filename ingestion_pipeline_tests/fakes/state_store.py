@@ -1,0 +1,225 @@
+"""The whole state store port in memory; every method holds one lock, as a transaction would."""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+
+from ingestion_pipeline.core.errors import (
+    ConfigurationError,
+    RepositoryBusyError,
+    RepositoryNotTrackedError,
+)
+from ingestion_pipeline.core.repositories import (
+    HostedRepository,
+    RepositoryStatus,
+    SourceId,
+    TrackedRepository,
+)
+from ingestion_pipeline.core.state import DocumentState, IndexedBranch, StateStore, SyncRecord
+
+Documents = Mapping[tuple[SourceId, str], Sequence[DocumentState]]
+
+
+class FakeStateStore(StateStore):
+    """Starts with what the constructor is given; ``held_locks`` and ``closed`` show the rest."""
+
+    def __init__(
+        self,
+        repositories: Iterable[TrackedRepository] = (),
+        *,
+        branches: Mapping[SourceId, Sequence[IndexedBranch]] | None = None,
+        documents: Documents | None = None,
+        syncs: Iterable[SyncRecord] = (),
+    ) -> None:
+        self._mutex = threading.RLock()
+        self._rows = {row.source: row for row in repositories}
+        self._branches = {
+            source: {row.branch: row for row in rows} for source, rows in (branches or {}).items()
+        }
+        self._documents = {
+            key: {row.document_id: row for row in rows} for key, rows in (documents or {}).items()
+        }
+        self._syncs = {record.run_id: record for record in syncs}
+        self._held: set[str] = set()
+        self._closed = False
+
+    @property
+    def held_locks(self) -> frozenset[str]:
+        with self._mutex:
+            return frozenset(self._held)
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    # -- tracked repositories
+
+    def save_repository(self, repository: TrackedRepository) -> None:
+        _require_aware(repository.tracked_at, repository.untracked_at)
+        with self._mutex:
+            holder = self.find_repository(repository.partition_key)
+            if holder is not None and holder.source != repository.source:
+                raise ConfigurationError(
+                    f"{repository.partition_key} is tracked as {holder.source}. "
+                    f"Untrack it first: ingestion-pipeline untrack {repository.partition_key}"
+                )
+            had = self._rows.get(repository.source)
+            stored = (*had.former_keys, had.partition_key) if had else ()
+            former = dict.fromkeys((*repository.former_keys, *stored))
+            former.pop(repository.partition_key, None)
+            self._rows[repository.source] = replace(repository, former_keys=tuple(former))
+
+    def find_repository(self, partition_key: str) -> TrackedRepository | None:
+        with self._mutex:
+            return next(
+                (r for r in self.list_repositories() if r.partition_key == partition_key), None
+            )
+
+    def find_source(self, source: SourceId) -> TrackedRepository | None:
+        with self._mutex:
+            return self._rows.get(source)
+
+    def list_repositories(self, *, include_untracked: bool = False) -> list[TrackedRepository]:
+        with self._mutex:
+            rows = [r for r in self._rows.values() if include_untracked or r.untracked_at is None]
+        return sorted(rows, key=lambda row: (row.partition_key, str(row.source)))
+
+    def untrack_repository(self, partition_key: str, at: datetime) -> None:
+        _require_aware(at)
+        with self._mutex:
+            row = self.find_repository(partition_key)
+            if row is None:
+                raise RepositoryNotTrackedError(f"{partition_key} is not tracked.")
+            self._rows[row.source] = replace(row, untracked_at=at)
+
+    def forget_source(self, source: SourceId) -> None:
+        with self._mutex:
+            self._rows.pop(source, None)
+            self._branches.pop(source, None)
+            for key in [key for key in self._documents if key[0] == source]:
+                del self._documents[key]
+
+    def set_hosted(
+        self, source: SourceId, hosted: HostedRepository, *, status_detail: str = ""
+    ) -> None:
+        if hosted.source != source:
+            raise ValueError(f"{hosted.full_name} is {hosted.source}, not {source}.")
+        with self._mutex:
+            if source in self._rows:
+                self._rows[source] = replace(
+                    self._rows[source], hosted=hosted, status_detail=status_detail
+                )
+
+    def set_status(self, source: SourceId, status: RepositoryStatus, detail: str) -> None:
+        with self._mutex:
+            if source in self._rows:
+                hosted = replace(self._rows[source].hosted, status=status)
+                self.set_hosted(source, hosted, status_detail=detail)
+
+    def set_pushed_at_seen(self, seen: Mapping[SourceId, str]) -> None:
+        with self._mutex:
+            for source, pushed_at in seen.items():
+                if source in self._rows:
+                    self._rows[source] = replace(self._rows[source], pushed_at_seen=pushed_at)
+
+    # -- what was indexed
+
+    def list_branches(self, source: SourceId) -> list[IndexedBranch]:
+        with self._mutex:
+            rows = self._branches.get(source, {})
+            return [rows[name] for name in sorted(rows)]
+
+    def list_heads(self) -> Mapping[SourceId, Mapping[str, str]]:
+        with self._mutex:
+            return {
+                source: {name: row.head_sha for name, row in rows.items()}
+                for source, rows in self._branches.items()
+                if rows
+            }
+
+    def list_branch_names(self, source: SourceId) -> list[str]:
+        with self._mutex:
+            begun = {branch for owner, branch in self._documents if owner == source}
+            return sorted(begun | set(self._branches.get(source, {})))
+
+    def list_documents(self, source: SourceId, branch: str) -> dict[str, DocumentState]:
+        with self._mutex:
+            return dict(self._documents.get((source, branch), {}))
+
+    def commit_documents(
+        self,
+        source: SourceId,
+        branch: str,
+        changed: Sequence[DocumentState],
+        removed: Sequence[str],
+    ) -> None:
+        with self._mutex:
+            rows = dict(self._documents.get((source, branch), {}))
+            for document_id in removed:
+                rows.pop(document_id, None)
+            rows.update({row.document_id: row for row in changed})
+            self._documents.pop((source, branch), None)
+            if rows:
+                self._documents[source, branch] = rows
+
+    def commit_branch(self, source: SourceId, indexed: IndexedBranch) -> None:
+        _require_aware(indexed.indexed_at)
+        with self._mutex:
+            self._branches.setdefault(source, {})[indexed.branch] = indexed
+
+    def remove_branch(self, source: SourceId, branch: str) -> None:
+        with self._mutex:
+            self._branches.get(source, {}).pop(branch, None)
+            self._documents.pop((source, branch), None)
+
+    def count_points(self, source: SourceId, branch: str | None = None) -> int:
+        with self._mutex:
+            names = self.list_branch_names(source) if branch is None else [branch]
+            finished = self._branches.get(source, {})
+            # A finished branch has one point of its own beside those of its documents.
+            return sum(
+                (name in finished)
+                + sum(len(d.points) for d in self.list_documents(source, name).values())
+                for name in names
+            )
+
+    # -- history and locks
+
+    def record_sync(self, record: SyncRecord) -> None:
+        _require_aware(record.started_at)
+        with self._mutex:
+            self._syncs[record.run_id] = record
+
+    def list_syncs(self, partition_key: str | None = None, limit: int = 10) -> list[SyncRecord]:
+        with self._mutex:
+            row = self.find_repository(partition_key) if partition_key else None
+            lines = [
+                line
+                for line in self._syncs.values()
+                if partition_key in (None, line.partition_key)
+                or (row is not None and line.source == row.source)
+            ]
+        lines.sort(key=lambda line: line.run_id)
+        return sorted(lines, key=lambda line: line.started_at, reverse=True)[:limit]
+
+    @contextmanager
+    def lock_source(self, name: str) -> Iterator[None]:
+        with self._mutex:
+            if name in self._held:
+                raise RepositoryBusyError(f"Another run is working on {name}. Try again later.")
+            self._held.add(name)
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._held.discard(name)
+
+    def close(self) -> None:
+        self._closed = True
+
+
+def _require_aware(*moments: datetime | None) -> None:
+    if any(moment is not None and moment.tzinfo is None for moment in moments):
+        raise ValueError("The state store takes timezone-aware times only.")
