@@ -1,6 +1,6 @@
 """Builds the adapters that the settings name; the only place that knows all of them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -71,6 +71,10 @@ class Services:
         from ingestion_pipeline.embed.encoder import load_encoder
 
         return load_encoder(self.settings.device)
+
+    def encode_text(self, text: str) -> Sequence[float]:
+        """Embed a query; (D,) floats of unit length."""
+        return [float(value) for value in self.encoder.encode_text(text)]
 
     @property
     def collection(self) -> CollectionSpec:

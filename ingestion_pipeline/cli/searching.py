@@ -1,0 +1,76 @@
+"""``ingestion-pipeline search``."""
+
+from collections.abc import Sequence
+
+import click
+
+from ingestion_pipeline.cli.opening import console, open_command
+from ingestion_pipeline.composition import Services
+from ingestion_pipeline.core.errors import InvalidQueryError
+from ingestion_pipeline.embed.sparse import make_query_sparse
+from ingestion_pipeline.search.hits import ALL_KINDS, SearchFilters, SearchHit
+from ingestion_pipeline.search.search import search as search_words
+from ingestion_pipeline.search.search import search_like
+
+
+@click.command()
+@click.argument("words", nargs=-1)
+@click.option("--like", metavar="PATH::SYMBOL", help="Find what is like this file or symbol.")
+@click.option("--repo", default="", metavar="OWNER/NAME", help="Only in this repository.")
+@click.option("--branch", default="", help="Only on this branch.")
+@click.option("--language", default="", help="Only in this language, for example python.")
+@click.option(
+    "--kind", "kinds", multiple=True, type=click.Choice(ALL_KINDS), help="Only this kind."
+)
+@click.option("--limit", default=10, show_default=True, help="Most hits to print.")
+def search(
+    words: tuple[str, ...],
+    like: str | None,
+    repo: str,
+    branch: str,
+    language: str,
+    kinds: tuple[str, ...],
+    limit: int,
+) -> None:
+    """Search by WORDS, or by likeness to something that is indexed."""
+    if bool(words) == bool(like):
+        raise InvalidQueryError("Give either words or --like PATH::SYMBOL.")
+    filters = SearchFilters(repo, branch, language, kinds)
+    with open_command() as services:
+        if like:
+            hits = search_like(
+                like, services.store, services.collection.name, filters=filters, limit=limit
+            )
+        else:
+            hits = find_by_words(services, " ".join(words), filters, limit)
+    print_hits(hits)
+
+
+def find_by_words(
+    services: Services, words: str, filters: SearchFilters, limit: int
+) -> list[SearchHit]:
+    """Search with the configured encoder."""
+    return search_words(
+        words,
+        services.store,
+        services.encode_text,
+        make_query_sparse,
+        services.collection.name,
+        filters=filters,
+        limit=limit,
+    )
+
+
+def print_hits(hits: Sequence[SearchHit]) -> None:
+    """Print hits, best first, two lines each."""
+    if not hits:
+        console.print("Nothing found. `ingestion-pipeline repositories` shows what is indexed.")
+    for number, hit in enumerate(hits, start=1):
+        lines = f":{hit.start_line}" if hit.start_line else ""
+        where = f"{hit.repo}@{hit.branch}"
+        # Text from repositories may hold what looks like markup.
+        console.print(
+            f"{number:>2}. {hit.path}{lines}  {hit.symbol or hit.kind}", markup=False, style="bold"
+        )
+        detail = f"    {where}  {hit.language} {hit.kind}  {hit.score:.4f} ({hit.why})"
+        console.print(detail, markup=False, style="dim")

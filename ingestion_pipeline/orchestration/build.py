@@ -1,0 +1,36 @@
+"""Puts the definitions together."""
+
+import dagster as dg
+
+from ingestion_pipeline.orchestration.assets import repository_points
+from ingestion_pipeline.orchestration.checks import all_checks
+from ingestion_pipeline.orchestration.jobs import sync_repository
+from ingestion_pipeline.orchestration.resources import (
+    OpenServices,
+    make_resources,
+    open_configured_services,
+)
+from ingestion_pipeline.orchestration.sensors import (
+    make_freshness_sensor,
+    make_reconciliation_schedule,
+)
+from ingestion_pipeline.settings import load_settings
+
+
+def build_definitions(open_pipeline: OpenServices = open_configured_services) -> dg.Definitions:
+    """Return everything that Dagster loads.
+
+    Args:
+        open_pipeline: Opens the services of a run or a tick; tests hand in others.
+    """
+    settings = load_settings()
+    return dg.Definitions(
+        assets=[repository_points],
+        asset_checks=list(all_checks()),
+        jobs=[sync_repository],
+        sensors=[make_freshness_sensor(settings)],
+        schedules=[make_reconciliation_schedule(settings)],
+        resources=make_resources(open_pipeline),
+        # One process a run: its start is most of a small run's time, and a child an op costs 5x.
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,70 @@
+"""Running one partition in this process, through Dagster, for the command line."""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from ingestion_pipeline.core.errors import IngestionError
+from ingestion_pipeline.orchestration.build import build_definitions
+from ingestion_pipeline.orchestration.jobs import SYNC_JOB_NAME
+from ingestion_pipeline.orchestration.partitions import ASSET_KEY
+
+
+class SyncFailedError(IngestionError):
+    """A run in this process did not succeed; the message is the op's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRun:
+    """A run that succeeded.
+
+    Args:
+        run_id: Dagster's.
+        metadata: Of the materialization.
+        failed_checks: Names of asset checks that did not pass.
+    """
+
+    run_id: str
+    metadata: dict[str, object]
+    failed_checks: tuple[str, ...]
+
+
+def sync_partition(instance: dg.DagsterInstance, partition_key: str) -> SyncRun:
+    """Materialize one partition now and wait for it.
+
+    Raises:
+        SyncFailedError: An op failed.
+    """
+    job = build_definitions().resolve_job_def(SYNC_JOB_NAME)
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    result = job.execute_in_process(
+        instance=instance, partition_key=partition_key, run_config=quiet, raise_on_error=False
+    )
+    if not result.success:
+        raise SyncFailedError(_explain(result))
+    [materialization] = [
+        event.asset_materialization
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == ASSET_KEY
+    ]
+    failed = tuple(
+        check.check_name for check in result.get_asset_check_evaluations() if not check.passed
+    )
+    metadata = {name: value.value for name, value in materialization.metadata.items()}
+    return SyncRun(result.run_id, metadata, failed)
+
+
+def _explain(result: dg.ExecuteInProcessResult) -> str:
+    """Return the message of the innermost error of the first failed op."""
+    for event in result.all_events:
+        if not event.is_step_failure:
+            continue
+        data = event.step_failure_data
+        if data.user_failure_data and data.user_failure_data.description:
+            return data.user_failure_data.description
+        error = data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        if error is not None:
+            return error.message.strip()
+    return f"Run {result.run_id} did not succeed; Dagster's UI shows why."

@@ -1,0 +1,93 @@
+"""What a materialization shows in the UI."""
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from ingestion_pipeline.indexing.handles import ClonedRepository, ParsedRepository, SyncResult
+
+
+def describe_clone(cloned: ClonedRepository) -> Mapping[str, Any]:
+    """Metadata of the clone op's output."""
+    return {
+        "heads": dg.MetadataValue.json({b.branch: b.head_sha for b in cloned.branches}),
+        "unchanged_branches": sum(branch.unchanged for branch in cloned.branches),
+        "seconds": round(cloned.seconds, 3),
+    }
+
+
+def describe_parse(parsed: ParsedRepository) -> Mapping[str, Any]:
+    """Metadata of the parse op's output."""
+    return {
+        "files": parsed.files,
+        "symbols": parsed.symbols,
+        "skipped": dg.MetadataValue.json(parsed.skipped),
+        "seconds": round(parsed.seconds, 3),
+    }
+
+
+def describe_sync(result: SyncResult, code_map_png: bytes | None) -> Mapping[str, Any]:
+    """Metadata of the materialization.
+
+    Args:
+        result: What the sync did.
+        code_map_png: The picture, None when nothing was embedded.
+    """
+    parsed = result.embedded.parsed
+    cloned = parsed.cloned
+    hosted = cloned.repository.hosted
+    metadata: dict[str, Any] = {
+        "repository": hosted.full_name,
+        "head": ", ".join(f"{branch}@{sha[:12]}" for branch, sha in result.heads.items()) or "none",
+        "heads": dg.MetadataValue.json(result.heads),
+        "pushed_at": cloned.pushed_at,
+        "files": parsed.files,
+        "symbols": parsed.symbols,
+        "edges": sum(result.embedded.edges.values()),
+        "edges_by_relation": dg.MetadataValue.json(result.embedded.edges),
+        "dagster/partition_row_count": result.points,
+        "points": result.points,
+        "points_added": result.added,
+        "points_changed": result.changed,
+        "points_deleted": result.deleted,
+        "points_unchanged": result.unchanged,
+        "skipped_files": dg.MetadataValue.json(parsed.skipped),
+        "languages": _languages_table(parsed),
+        **{
+            f"seconds_{stage}": round(seconds, 3)
+            for stage, seconds in result.seconds_by_stage.items()
+        },
+    }
+    if hosted.web_url:
+        metadata["repository_url"] = dg.MetadataValue.url(hosted.web_url)
+    if cloned.missing_branches:
+        metadata["missing_branches"] = ", ".join(cloned.missing_branches)
+    if code_map_png:
+        metadata["code_map"] = _picture(code_map_png)
+    return metadata
+
+
+def read_code_map(path: Path | None) -> bytes | None:
+    """Return the picture's bytes before the work folder goes."""
+    return path.read_bytes() if path is not None else None
+
+
+def _languages_table(parsed: ParsedRepository) -> dg.TableMetadataValue:
+    records = [
+        dg.TableRecord({"language": language, "files": files, "symbols": symbols})
+        for language, (files, symbols) in parsed.languages.items()
+    ]
+    columns = [
+        dg.TableColumn("language", "string"),
+        dg.TableColumn("files", "int"),
+        dg.TableColumn("symbols", "int"),
+    ]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
+
+
+def _picture(png: bytes) -> dg.MarkdownMetadataValue:
+    data = base64.b64encode(png).decode()
+    return dg.MetadataValue.md(f"![code map](data:image/png;base64,{data})")

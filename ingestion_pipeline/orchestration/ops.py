@@ -1,0 +1,115 @@
+"""The four ops of a sync. Each calls one function of ``indexing`` and records what it did."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from ingestion_pipeline.composition import Services, get_fingerprint
+from ingestion_pipeline.core.repositories import TrackedRepository
+from ingestion_pipeline.indexing.clone import IndexTarget
+from ingestion_pipeline.indexing.clone import clone_repository as clone
+from ingestion_pipeline.indexing.embed import embed_repository as embed
+from ingestion_pipeline.indexing.handles import (
+    ClonedRepository,
+    EmbeddedRepository,
+    ParsedRepository,
+)
+from ingestion_pipeline.indexing.parse import parse_repository as parse
+from ingestion_pipeline.indexing.upsert import upsert_points as upsert
+from ingestion_pipeline.orchestration.history import record_success
+from ingestion_pipeline.orchestration.metadata import (
+    describe_clone,
+    describe_parse,
+    describe_sync,
+    read_code_map,
+)
+from ingestion_pipeline.orchestration.retries import dagster_errors
+from ingestion_pipeline.orchestration.run_facts import NEVER_PUSHED
+from ingestion_pipeline.tracking import resolve_partition
+
+GPU_POOL = "gpu"
+RESOURCES = {"services", "repository_lock"}
+
+
+def _begin(context: dg.OpExecutionContext, repository: TrackedRepository) -> Services:
+    context.resources.repository_lock.acquire(repository.source)
+    return context.resources.services
+
+
+def _target(services: Services) -> IndexTarget:
+    services.store.ensure_collection(services.collection)
+    return IndexTarget(services.state, services.store, services.collection.name, get_fingerprint())
+
+
+def _resolve(context: dg.OpExecutionContext) -> TrackedRepository:
+    services: Services = context.resources.services
+    return resolve_partition(context.partition_key, services.hosts, services.state, services.clock)
+
+
+@dg.op(required_resource_keys=RESOURCES, description="Fetch the tracked branches into the mirror.")
+def clone_repository(context: dg.OpExecutionContext) -> dg.Output[ClonedRepository]:
+    """Ask the host about the repository, fetch it, and compare heads with the index."""
+    with dagster_errors(context):
+        repository = _resolve(context)
+        services = _begin(context, repository)
+        cloned = clone(
+            repository,
+            services.hosts[repository.source.kind],
+            services.open_mirror(repository.source),
+            _target(services),
+            services.settings.data_path / "work" / context.run_id,
+            services.clock,
+        )
+        for branch in cloned.missing_branches:
+            context.log.warning(f"Branch {branch} is gone; its points stay until it is untracked.")
+        return dg.Output(cloned, metadata=describe_clone(cloned))
+
+
+@dg.op(required_resource_keys=RESOURCES, description="Facts per file with tree-sitter.")
+def parse_repository(
+    context: dg.OpExecutionContext, cloned: ClonedRepository
+) -> dg.Output[ParsedRepository]:
+    """Parse the changed branches."""
+    with dagster_errors(context):
+        services = _begin(context, cloned.repository)
+        mirror = services.open_mirror(cloned.repository.source)
+        max_file_bytes = services.settings.max_file_kib * 1024
+        parsed = parse(cloned, mirror, max_file_bytes, context.log.info)
+        return dg.Output(parsed, metadata=describe_parse(parsed))
+
+
+@dg.op(
+    required_resource_keys=RESOURCES,
+    pool=GPU_POOL,
+    description="Build the code graph and embed every node.",
+)
+def embed_repository(
+    context: dg.OpExecutionContext, parsed: ParsedRepository
+) -> dg.Output[EmbeddedRepository]:
+    """Build and encode the graphs of the changed branches."""
+    with dagster_errors(context):
+        services = _begin(context, parsed.cloned.repository)
+        embedded = embed(parsed, lambda: services.encoder)
+        return dg.Output(embedded, metadata={"nodes": embedded.nodes, "edges": embedded.edges})
+
+
+@dg.op(
+    required_resource_keys=RESOURCES,
+    out=dg.Out(dg.Nothing),
+    description="Upsert what changed, delete what went, commit the state.",
+)
+def upsert_points(
+    context: dg.OpExecutionContext, embedded: EmbeddedRepository
+) -> dg.MaterializeResult:  # pyright: ignore[reportMissingTypeArgument]
+    """Write the points; the materialization's data version is the host's ``pushed_at``."""
+    with dagster_errors(context):
+        services = _begin(context, embedded.parsed.cloned.repository)
+        code_map_path: Path | None = embedded.code_map_path
+        code_map = read_code_map(code_map_path)
+        result = upsert(embedded, _target(services), services.clock, context.log.info)
+        record_success(services.state, services.clock, context.run_id, result)
+        pushed_at = embedded.parsed.cloned.pushed_at
+        return dg.MaterializeResult(
+            metadata=describe_sync(result, code_map),
+            data_version=dg.DataVersion(pushed_at or NEVER_PUSHED),
+        )

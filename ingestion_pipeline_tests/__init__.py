@@ -1,0 +1,1 @@
+"""Tests of the pipeline; helpers are imported as ``ingestion_pipeline_tests.…``."""
