@@ -61,7 +61,7 @@ def decide_all(
         for item, decision in zip(evidence, first, strict=True)
         if decision.action is Action.NEEDS_HEADS or (look_up_all and _can_look_up(item))
     ]
-    heads = _look_up_heads([item.repository for item in wanted], hosts)
+    heads = _look_up_heads([_with_present_default(item) for item in wanted], hosts)
     return [
         _decide_again(item, decision, heads, now)
         for item, decision in zip(evidence, first, strict=True)
@@ -107,6 +107,12 @@ def _look_up_heads(
         if kind in hosts:
             heads.update(hosts[kind].get_branch_heads(rows))
     return heads
+
+
+def _with_present_default(item: Evidence) -> TrackedRepository:
+    """Return the row as the host sees it: the default branch may have another name by now."""
+    row, name = item.repository, item.remote.default_branch if item.remote else ""
+    return replace(row, hosted=replace(row.hosted, default_branch=name)) if name else row
 
 
 def _can_look_up(item: Evidence) -> bool:
