@@ -1,0 +1,164 @@
+"""The real adapter of the ``StateStore`` port, for SQLite and Postgres."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+
+from ingestion_pipeline.core.repositories import (
+    HostedRepository,
+    RepositoryStatus,
+    SourceId,
+    TrackedRepository,
+)
+from ingestion_pipeline.core.state import DocumentState, IndexedBranch, StateStore, SyncRecord
+from ingestion_pipeline.state import documents, history, tracked
+from ingestion_pipeline.state.database_url import is_sqlite
+from ingestion_pipeline.state.engine import begin_transaction
+from ingestion_pipeline.state.locks import hold_advisory_lock, hold_file_lock
+
+
+class SqlStateStore(StateStore):
+    """State in a database whose tables are at the newest revision; see ``open_state_store``.
+
+    Safe to share between threads. Besides the errors that the port names, every method raises
+    ``TransientError`` when the database is busy or went away, and a ``ValueError`` for a naive
+    time; a method that fails has changed nothing.
+
+    Args:
+        engine: From ``engine.make_engine``; the store disposes of it in ``close``.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def _reading(self) -> AbstractContextManager[Connection]:
+        return begin_transaction(self._engine, writes=False)
+
+    def _writing(self) -> AbstractContextManager[Connection]:
+        return begin_transaction(self._engine, writes=True)
+
+    def save_repository(self, repository: TrackedRepository) -> None:
+        """Insert or replace the row of this source; see the port.
+
+        ``former_keys`` are merged with the stored ones; the present key is never among them.
+        """
+        with self._writing() as connection:
+            tracked.save(connection, repository)
+
+    def find_repository(self, partition_key: str) -> TrackedRepository | None:
+        """Return the tracked repository of this key, by its present key only."""
+        with self._reading() as connection:
+            return tracked.find(connection, partition_key)
+
+    def find_source(self, source: SourceId) -> TrackedRepository | None:
+        """Return the row of this source, untracked ones included."""
+        with self._reading() as connection:
+            return tracked.find_source(connection, source)
+
+    def list_repositories(self, *, include_untracked: bool = False) -> list[TrackedRepository]:
+        """Return the repositories, ordered by partition key."""
+        with self._reading() as connection:
+            return tracked.list_all(connection, include_untracked=include_untracked)
+
+    def untrack_repository(self, partition_key: str, at: datetime) -> None:
+        """Mark as untracked."""
+        with self._writing() as connection:
+            tracked.untrack(connection, partition_key, at)
+
+    def forget_source(self, source: SourceId) -> None:
+        """Remove everything known of a source except its history."""
+        with self._writing() as connection:
+            documents.remove(connection, source)
+            tracked.remove(connection, source)
+
+    def set_hosted(
+        self, source: SourceId, hosted: HostedRepository, *, status_detail: str = ""
+    ) -> None:
+        """Store what the host says now; nothing happens if the source was forgotten meanwhile.
+
+        Raises:
+            ValueError: ``hosted`` is another source.
+        """
+        if hosted.source != source:
+            raise ValueError(f"{hosted.full_name} is {hosted.source}, not {source}.")
+        with self._writing() as connection:
+            tracked.set_hosted(connection, source, hosted, status_detail)
+
+    def set_status(self, source: SourceId, status: RepositoryStatus, detail: str) -> None:
+        """Store a status; nothing happens if the source was forgotten meanwhile."""
+        with self._writing() as connection:
+            tracked.set_status(connection, source, status, detail)
+
+    def set_pushed_at_seen(self, seen: Mapping[SourceId, str]) -> None:
+        """Remember pushes that need no run; sources forgotten meanwhile are passed over."""
+        with self._writing() as connection:
+            tracked.set_pushed_at_seen(connection, seen)
+
+    def list_branches(self, source: SourceId) -> list[IndexedBranch]:
+        """Return the branches that were indexed whole, ordered by name."""
+        with self._reading() as connection:
+            return documents.list_branches(connection, source)
+
+    def list_heads(self) -> Mapping[SourceId, Mapping[str, str]]:
+        """Return source → branch → head sha last indexed, for all sources in one query."""
+        with self._reading() as connection:
+            return documents.list_heads(connection)
+
+    def list_branch_names(self, source: SourceId) -> list[str]:
+        """Return every branch with a row of either kind, also one that was never finished."""
+        with self._reading() as connection:
+            return documents.list_branch_names(connection, source)
+
+    def list_documents(self, source: SourceId, branch: str) -> dict[str, DocumentState]:
+        """Return document id → state."""
+        with self._reading() as connection:
+            return documents.list_documents(connection, source, branch)
+
+    def commit_documents(
+        self,
+        source: SourceId,
+        branch: str,
+        changed: Sequence[DocumentState],
+        removed: Sequence[str],
+    ) -> None:
+        """Remove, then replace documents of a branch, in one transaction."""
+        with self._writing() as connection:
+            documents.commit_documents(connection, source, branch, changed, removed)
+
+    def commit_branch(self, source: SourceId, indexed: IndexedBranch) -> None:
+        """Insert or replace the branch's own row; the last write of a sync."""
+        with self._writing() as connection:
+            documents.commit_branch(connection, source, indexed)
+
+    def remove_branch(self, source: SourceId, branch: str) -> None:
+        """Remove the branch's row and its documents."""
+        with self._writing() as connection:
+            documents.remove(connection, source, branch)
+
+    def count_points(self, source: SourceId, branch: str | None = None) -> int:
+        """Return the points of the documents, and one for each branch that was finished."""
+        with self._reading() as connection:
+            return documents.count_points(connection, source, branch)
+
+    def record_sync(self, record: SyncRecord) -> None:
+        """Append one line to the history; the same run id replaces its line."""
+        with self._writing() as connection:
+            history.record(connection, record)
+
+    def list_syncs(self, partition_key: str | None = None, limit: int = 10) -> list[SyncRecord]:
+        """Return the newest lines first; a renamed repository's older ones are among its own."""
+        with self._reading() as connection:
+            return history.list_newest(connection, partition_key, limit)
+
+    def lock_source(self, name: str) -> AbstractContextManager[None]:
+        """Hold a lock of this name; see ``locks`` for what it rests on."""
+        if is_sqlite(self._engine.url):
+            return hold_file_lock(Path(str(self._engine.url.database)), name)
+        return hold_advisory_lock(self._engine.url, name)
+
+    def close(self) -> None:
+        """Release connections. Locks that are held stay held."""
+        self._engine.dispose()

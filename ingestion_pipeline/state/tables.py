@@ -1,0 +1,153 @@
+"""The tables. Any change here needs a migration; a test compares the two."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.exc import DontWrapMixin
+
+
+class NaiveTimeError(ValueError, DontWrapMixin):
+    """A time without a timezone was about to be stored; a mistake of the caller."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: timezone-aware in Python, UTC in the database.
+
+    SQLite has no timezones and would give naive times back, so UTC is put on again when read.
+
+    Raises:
+        NaiveTimeError: A naive time is stored.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return ``value`` in UTC, without its timezone where the database knows none."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise NaiveTimeError(f"{value!r} has no timezone; times are stored timezone-aware.")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return ``value`` as an aware time in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+def _text(name: str, **options: Any) -> Column[str]:
+    return Column(name, Text, nullable=False, **options)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False)
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+tracked_repositories = Table(
+    "tracked_repositories",
+    metadata,
+    _text("source_kind", primary_key=True),
+    _text("source_id", primary_key=True),
+    _text("partition_key"),
+    _text("node_id"),
+    _text("full_name"),
+    _text("clone_url"),
+    _text("web_url"),
+    _text("default_branch"),
+    Column("pushed_at", Text),
+    _text("status"),
+    _text("status_detail"),
+    Column("branches", JSON, nullable=False),
+    Column("pushed_at_seen", Text),
+    Column("tracked_at", UtcDateTime),
+    Column("untracked_at", UtcDateTime),
+    Column("former_keys", JSON, nullable=False),
+)
+
+# Only tracked rows compete for a key: a repository deleted and made anew under the same name is
+# another source, and the old one's row waits for its points to be purged.
+Index(
+    "uq_tracked_repositories_partition_key",
+    tracked_repositories.c.partition_key,
+    unique=True,
+    sqlite_where=text("untracked_at IS NULL"),
+    postgresql_where=text("untracked_at IS NULL"),
+)
+
+indexed_branches = Table(
+    "indexed_branches",
+    metadata,
+    _text("source_kind", primary_key=True),
+    _text("source_id", primary_key=True),
+    _text("branch", primary_key=True),
+    _text("head_sha"),
+    _text("pushed_at"),
+    _text("fingerprint"),
+    _text("collection"),
+    Column("indexed_at", UtcDateTime, nullable=False),
+    _count("file_count"),
+    _count("symbol_count"),
+    _count("point_count"),
+)
+
+document_states = Table(
+    "document_states",
+    metadata,
+    _text("source_kind", primary_key=True),
+    _text("source_id", primary_key=True),
+    _text("branch", primary_key=True),
+    # A digest of document_id: git paths have no length limit, but a Postgres index entry has one
+    # (2,704 bytes), and one hostile path must not keep a repository from being indexed.
+    _text("document_key", primary_key=True),
+    _text("document_id"),
+    _text("content_hash"),
+    # Counted when written, so that counting never parses JSON; it stands before ``points`` so that
+    # SQLite reads it without touching a long row's overflow pages.
+    _count("point_count"),
+    _text("error"),
+    Column("points", JSON, nullable=False),
+)
+
+ingestion_history = Table(
+    "ingestion_history",
+    metadata,
+    _text("run_id", primary_key=True),
+    _text("partition_key"),
+    Column("source_kind", Text),
+    Column("source_id", Text),
+    _text("status"),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("duration_seconds", Double, nullable=False),
+    _count("files"),
+    _count("points_added"),
+    _count("points_changed"),
+    _count("points_deleted"),
+    _text("error"),
+    Index(None, "partition_key", "started_at"),
+    Index(None, "source_kind", "source_id", "started_at"),
+    Index(None, "started_at"),
+)

@@ -1,0 +1,419 @@
+"""What every state store does, the fake included."""
+
+from dataclasses import replace
+
+import pytest
+
+from ingestion_pipeline.core.errors import (
+    ConfigurationError,
+    RepositoryBusyError,
+    RepositoryNotTrackedError,
+)
+from ingestion_pipeline.core.repositories import RepositoryStatus, SourceId, SourceKind
+from ingestion_pipeline.core.state import StateStore, SyncStatus
+from ingestion_pipeline_tests.state.samples import (
+    NOON,
+    NOON_ELSEWHERE,
+    make_branch,
+    make_document,
+    make_hosted,
+    make_repository,
+    make_source,
+    make_sync,
+)
+
+# -- tracked repositories
+
+
+def test_a_repository_comes_back_as_it_went_in(store: StateStore) -> None:
+    repository = make_repository(
+        branches=("main", "données/été"),
+        status_detail="gone: “404”",
+        pushed_at_seen="2026-01-29T00:00:00Z",
+        former_keys=("old/name",),
+    )
+
+    store.save_repository(repository)
+
+    assert store.find_repository("pallets/flask") == repository
+    assert store.find_source(make_source()) == repository
+
+
+def test_an_empty_repository_comes_back_as_it_went_in(store: StateStore) -> None:
+    hosted = make_hosted(default_branch="", pushed_at=None, web_url="", node_id="")
+    repository = make_repository(hosted=hosted, tracked_at=None)
+
+    store.save_repository(repository)
+
+    assert store.find_source(make_source()) == repository
+
+
+def test_sources_of_different_kinds_may_share_a_number(store: StateStore) -> None:
+    local = replace(make_hosted(name="me/flask"), source=SourceId(SourceKind.LOCAL, "1"))
+
+    store.save_repository(make_repository())
+    store.save_repository(make_repository(name="me/flask", hosted=local))
+
+    assert [r.partition_key for r in store.list_repositories()] == ["me/flask", "pallets/flask"]
+
+
+def test_unknown_repositories_are_none(store: StateStore) -> None:
+    assert store.find_repository("no/body") is None
+    assert store.find_source(make_source(9)) is None
+    assert store.list_repositories(include_untracked=True) == []
+
+
+def test_saving_again_replaces_the_row(store: StateStore) -> None:
+    store.save_repository(make_repository(branches=("main",), pushed_at_seen="x"))
+    store.save_repository(make_repository(branches=("next",)))
+
+    assert store.list_repositories() == [make_repository(branches=("next",))]
+
+
+def test_a_rename_moves_the_row_and_remembers_its_key(store: StateStore) -> None:
+    store.save_repository(make_repository())
+    store.commit_documents(make_source(), "main", [make_document("a.py")], [])
+
+    store.save_repository(make_repository(name="pallets/bottle"))
+    moved = store.find_repository("pallets/bottle")
+
+    assert moved == make_repository(name="pallets/bottle", former_keys=("pallets/flask",))
+    assert store.find_repository("pallets/flask") is None
+    assert store.count_points(make_source()) == 1
+
+
+def test_renames_add_up_in_order(store: StateStore) -> None:
+    repository = make_repository(name="a/a")
+    for name in ("a/a", "b/b", "c/c"):
+        store.save_repository(replace(repository, partition_key=name))
+        repository = store.find_repository(name) or repository
+
+    assert repository.former_keys == ("a/a", "b/b")
+
+
+def test_a_former_key_taken_up_again_is_no_former_key(store: StateStore) -> None:
+    for name in ("a/a", "b/b", "c/c", "a/a"):
+        store.save_repository(make_repository(name=name))
+
+    assert store.list_repositories() == [make_repository(name="a/a", former_keys=("b/b", "c/c"))]
+
+
+def test_a_tracked_key_belongs_to_one_source(store: StateStore) -> None:
+    store.save_repository(make_repository(1))
+
+    with pytest.raises(ConfigurationError, match="pallets/flask"):
+        store.save_repository(make_repository(2))
+
+    assert store.find_source(make_source(2)) is None
+    assert store.find_repository("pallets/flask") == make_repository(1)
+
+
+def test_a_rename_onto_a_taken_key_changes_nothing(store: StateStore) -> None:
+    store.save_repository(make_repository(1))
+    store.save_repository(make_repository(2, "pallets/bottle"))
+
+    with pytest.raises(ConfigurationError):
+        store.save_repository(make_repository(2, "pallets/flask"))
+
+    assert store.find_source(make_source(2)) == make_repository(2, "pallets/bottle")
+
+
+def test_an_untracked_row_frees_its_key_and_stays(store: StateStore) -> None:
+    store.save_repository(make_repository(1))
+    store.untrack_repository("pallets/flask", NOON)
+    store.save_repository(make_repository(2))
+
+    untracked = make_repository(1, untracked_at=NOON)
+    assert store.find_repository("pallets/flask") == make_repository(2)
+    assert store.list_repositories() == [make_repository(2)]
+    assert store.list_repositories(include_untracked=True) == [untracked, make_repository(2)]
+
+
+def test_tracking_again_takes_up_the_same_row(store: StateStore) -> None:
+    store.save_repository(make_repository())
+    store.commit_documents(make_source(), "main", [make_document("a.py")], [])
+    store.untrack_repository("pallets/flask", NOON)
+
+    store.save_repository(make_repository())
+
+    assert store.find_repository("pallets/flask") == make_repository()
+    assert list(store.list_documents(make_source(), "main")) == ["a.py"]
+
+
+def test_only_tracked_keys_are_untracked(store: StateStore) -> None:
+    store.save_repository(make_repository())
+    store.untrack_repository("pallets/flask", NOON)
+
+    with pytest.raises(RepositoryNotTrackedError, match="pallets/flask"):
+        store.untrack_repository("pallets/flask", NOON)
+
+
+def test_forgetting_leaves_the_history_only(store: StateStore) -> None:
+    for number, name in ((1, "pallets/flask"), (2, "pallets/bottle")):
+        store.save_repository(make_repository(number, name))
+        store.commit_documents(make_source(number), "main", [make_document("a.py")], [])
+        store.commit_branch(make_source(number), make_branch())
+    store.record_sync(make_sync("run"))
+
+    store.forget_source(make_source(1))
+
+    assert store.find_source(make_source(1)) is None
+    assert store.list_branch_names(make_source(1)) == []
+    assert store.count_points(make_source(1)) == 0
+    assert store.list_syncs("pallets/flask") == [make_sync("run")]
+    assert store.count_points(make_source(2)) == 2
+    assert list(store.list_heads()) == [make_source(2)]
+
+
+def test_what_the_host_says_leaves_key_and_options(store: StateStore) -> None:
+    store.save_repository(make_repository(branches=("next",), pushed_at_seen="x"))
+    hosted = make_hosted(name="pallets/bottle", status=RepositoryStatus.ARCHIVED, pushed_at=None)
+
+    store.set_hosted(make_source(), hosted, status_detail="archived by its owner")
+
+    assert store.find_repository("pallets/flask") == make_repository(
+        hosted=hosted,
+        branches=("next",),
+        pushed_at_seen="x",
+        status_detail="archived by its owner",
+    )
+
+
+def test_a_status_leaves_the_rest(store: StateStore) -> None:
+    store.save_repository(make_repository())
+
+    store.set_status(make_source(), RepositoryStatus.NOT_FOUND, "404")
+
+    hosted = make_hosted(status=RepositoryStatus.NOT_FOUND)
+    assert store.find_source(make_source()) == make_repository(hosted=hosted, status_detail="404")
+
+
+def test_nothing_is_stored_for_a_source_without_a_row(store: StateStore) -> None:
+    store.set_hosted(make_source(), make_hosted())
+    store.set_status(make_source(), RepositoryStatus.NOT_FOUND, "404")
+    store.set_pushed_at_seen({make_source(): "x"})
+
+    assert store.find_source(make_source()) is None
+
+
+def test_a_host_does_not_speak_for_another_source(store: StateStore) -> None:
+    store.save_repository(make_repository(1))
+
+    with pytest.raises(ValueError, match="github:2"):
+        store.set_hosted(make_source(1), make_hosted(2))
+
+    assert store.find_source(make_source(1)) == make_repository(1)
+
+
+def test_pushes_seen_are_remembered_in_one_go(store: StateStore) -> None:
+    for number in (1, 2, 3):
+        store.save_repository(make_repository(number, f"a/{number}"))
+
+    store.set_pushed_at_seen({make_source(1): "one", make_source(3): "three", make_source(9): "?"})
+    store.set_pushed_at_seen({})
+
+    assert [r.pushed_at_seen for r in store.list_repositories()] == ["one", None, "three"]
+
+
+# -- what was indexed
+
+
+def test_documents_come_back_as_they_went_in(store: StateStore) -> None:
+    documents = {
+        "src/a.py": make_document("src/a.py", points=3),
+        "éé/\\xff “q”.txt": make_document("éé/\\xff “q”.txt"),
+        "broken.py": make_document("broken.py", points=0, error="parser failed: 1:2"),
+    }
+
+    store.commit_documents(make_source(), "main", list(documents.values()), [])
+
+    assert store.list_documents(make_source(), "main") == documents
+    assert store.list_documents(make_source(), "next") == {}
+    assert store.list_documents(make_source(2), "main") == {}
+
+
+def test_documents_are_replaced_and_removed(store: StateStore) -> None:
+    first = [make_document(name, points=2) for name in ("a", "b", "c")]
+    store.commit_documents(make_source(), "main", first, [])
+    changed = make_document("b", points=1, content_hash="d" * 40)
+
+    store.commit_documents(make_source(), "main", [changed], ["c", "never there"])
+
+    assert store.list_documents(make_source(), "main") == {"a": first[0], "b": changed}
+    assert store.count_points(make_source(), "main") == 3
+
+
+def test_of_two_states_of_a_document_the_last_counts(store: StateStore) -> None:
+    store.commit_documents(make_source(), "main", [make_document("b")], [])
+    twice = [make_document("a", points=2), make_document("a", points=5)]
+
+    store.commit_documents(make_source(), "main", twice, ["a", "b"])
+
+    assert store.list_documents(make_source(), "main") == {"a": twice[1]}
+
+
+def test_committing_nothing_leaves_no_branch(store: StateStore) -> None:
+    store.commit_documents(make_source(), "main", [], [])
+
+    assert store.list_branch_names(make_source()) == []
+
+
+def test_a_branch_comes_back_as_it_went_in(store: StateStore) -> None:
+    store.commit_branch(make_source(), make_branch("next"))
+    store.commit_branch(make_source(), make_branch("main", head_sha="d" * 40))
+    store.commit_branch(make_source(), make_branch("main", head_sha="e" * 40, pushed_at=""))
+
+    assert store.list_branches(make_source()) == [
+        make_branch("main", head_sha="e" * 40, pushed_at=""),
+        make_branch("next"),
+    ]
+    assert store.list_branches(make_source(2)) == []
+
+
+def test_heads_of_all_sources(store: StateStore) -> None:
+    store.commit_branch(make_source(1), make_branch("main", head_sha="1m"))
+    store.commit_branch(make_source(1), make_branch("next", head_sha="1n"))
+    store.commit_branch(make_source(2), make_branch("main", head_sha="2m"))
+
+    assert store.list_heads() == {
+        make_source(1): {"main": "1m", "next": "1n"},
+        make_source(2): {"main": "2m"},
+    }
+
+
+def test_branch_names_include_unfinished_ones(store: StateStore) -> None:
+    store.commit_documents(make_source(), "begun", [make_document("a"), make_document("b")], [])
+    store.commit_branch(make_source(), make_branch("empty"))
+    store.commit_documents(make_source(), "done", [make_document("a")], [])
+    store.commit_branch(make_source(), make_branch("done"))
+
+    assert store.list_branch_names(make_source()) == ["begun", "done", "empty"]
+
+
+def test_names_are_ordered_by_code_point(store: StateStore) -> None:
+    for name in ("b", "A", "a", "_", "B"):
+        store.commit_branch(make_source(), make_branch(name))
+
+    assert [b.branch for b in store.list_branches(make_source())] == ["A", "B", "_", "a", "b"]
+    assert store.list_branch_names(make_source()) == ["A", "B", "_", "a", "b"]
+
+
+def test_removing_a_branch_leaves_the_others(store: StateStore) -> None:
+    for branch in ("main", "next"):
+        store.commit_documents(make_source(), branch, [make_document("a")], [])
+        store.commit_branch(make_source(), make_branch(branch))
+
+    store.remove_branch(make_source(), "next")
+    store.remove_branch(make_source(), "never there")
+
+    assert store.list_branch_names(make_source()) == ["main"]
+    assert list(store.list_documents(make_source(), "main")) == ["a"]
+    assert store.list_documents(make_source(), "next") == {}
+
+
+def test_points_are_those_of_documents_and_finished_branches(store: StateStore) -> None:
+    store.commit_documents(
+        make_source(), "main", [make_document("a", 2), make_document("b", 3)], []
+    )
+    store.commit_branch(make_source(), make_branch("main", point_count=99))
+    store.commit_documents(make_source(), "begun", [make_document("a", 4)], [])
+
+    assert store.count_points(make_source(), "main") == 6
+    assert store.count_points(make_source(), "begun") == 4
+    assert store.count_points(make_source()) == 10
+    assert store.count_points(make_source(), "none") == 0
+    assert store.count_points(make_source(2)) == 0
+
+
+# -- history
+
+
+def test_history_lists_the_newest_first(store: StateStore) -> None:
+    for minutes in (1, 3, 2):
+        store.record_sync(make_sync(f"run {minutes}", minutes))
+    store.record_sync(make_sync("other", 4, partition_key="a/b", source=None))
+
+    assert [s.run_id for s in store.list_syncs()] == ["other", "run 3", "run 2", "run 1"]
+    assert [s.run_id for s in store.list_syncs("pallets/flask", limit=2)] == ["run 3", "run 2"]
+    assert store.list_syncs("a/b") == [make_sync("other", 4, partition_key="a/b", source=None)]
+
+
+def test_a_renamed_repository_keeps_its_history(store: StateStore) -> None:
+    store.record_sync(make_sync("before", 1))
+    store.record_sync(make_sync("another", 2, source=make_source(2), partition_key="a/b"))
+    store.save_repository(make_repository(name="pallets/bottle"))
+    store.record_sync(make_sync("after", 3, partition_key="pallets/bottle"))
+
+    assert [s.run_id for s in store.list_syncs("pallets/bottle")] == ["after", "before"]
+    assert [s.run_id for s in store.list_syncs("pallets/flask")] == ["before"]
+
+
+def test_a_run_has_one_line(store: StateStore) -> None:
+    store.record_sync(make_sync("run"))
+    failed = make_sync("run", 1, status=SyncStatus.FAILED, error="the clone took too long")
+
+    store.record_sync(failed)
+
+    assert store.list_syncs() == [failed]
+
+
+# -- times
+
+
+def test_times_come_back_aware_and_equal(store: StateStore) -> None:
+    store.save_repository(make_repository(tracked_at=NOON_ELSEWHERE))
+    store.untrack_repository("pallets/flask", NOON_ELSEWHERE)
+    store.commit_branch(make_source(), make_branch(indexed_at=NOON_ELSEWHERE))
+    store.record_sync(replace(make_sync("run"), started_at=NOON_ELSEWHERE))
+
+    row = store.find_source(make_source())
+    assert row is not None
+    moments = [
+        row.tracked_at,
+        row.untracked_at,
+        store.list_branches(make_source())[0].indexed_at,
+        store.list_syncs()[0].started_at,
+    ]
+    assert moments == [NOON] * 4
+    assert all(moment is not None and moment.tzinfo is not None for moment in moments)
+
+
+def test_naive_times_are_refused(store: StateStore) -> None:
+    naive = NOON.replace(tzinfo=None)
+    store.save_repository(make_repository())
+
+    with pytest.raises(ValueError, match="timezone"):
+        store.untrack_repository("pallets/flask", naive)
+    with pytest.raises(ValueError, match="timezone"):
+        store.save_repository(make_repository(tracked_at=naive))
+    with pytest.raises(ValueError, match="timezone"):
+        store.commit_branch(make_source(), make_branch(indexed_at=naive))
+    with pytest.raises(ValueError, match="timezone"):
+        store.record_sync(replace(make_sync("run"), started_at=naive))
+
+    assert store.list_repositories() == [make_repository()]
+
+
+# -- locks
+
+
+def test_a_lock_is_refused_at_once_while_it_is_held(store: StateStore) -> None:
+    with store.lock_source("pallets/flask"):
+        with (
+            pytest.raises(RepositoryBusyError, match="pallets/flask"),
+            store.lock_source("pallets/flask"),
+        ):
+            pytest.fail("held twice")
+        with store.lock_source("pallets/Flask"):
+            pass
+
+    with store.lock_source("pallets/flask"):
+        pass
+
+
+def test_a_lock_ends_with_an_error_inside(store: StateStore) -> None:
+    with pytest.raises(KeyError), store.lock_source("pallets/flask"):
+        raise KeyError
+
+    with store.lock_source("pallets/flask"):
+        pass
