@@ -132,7 +132,9 @@ def make_nodes(layout: Layout) -> pd.DataFrame:
         rows(layout)[list(_COLUMNS)].astype(_COLUMNS)
         for rows in (_file_rows, _symbol_rows, _directory_rows)
     ]
-    return pd.concat(parts, ignore_index=True)
+    nodes = pd.concat(parts, ignore_index=True)
+    assert isinstance(nodes, pd.DataFrame)
+    return nodes
 
 
 def make_contains_edges(layout: Layout) -> npt.NDArray[np.int64]:

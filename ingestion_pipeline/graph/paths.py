@@ -4,10 +4,13 @@ import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import TypeVar
 
 from ingestion_pipeline.graph.nodes import get_parent
 
-# A path's end that fits more files than this says nothing (measured on 25 repositories).
+_Match = TypeVar("_Match", int, str)
+
+# A path's end that fits more files than this says nothing.
 MAX_SUFFIX_MATCHES = 3
 # Files of one folder that an import of the folder leads to.
 MAX_FOLDER_FILES = 8
@@ -91,12 +94,12 @@ class FamilyPaths:
         return dict(found)
 
     def find_dotted_folders(self, suffix: str) -> list[str]:
-        """Return the folders whose path ends so when each ``/`` is read as a dot, sorted."""
-        return self._folders_by_dotted_suffix.get(suffix.replace(".", "/"), [])
+        """Return the folders whose path ends so when each ``/`` is read as a dot; [] for many."""
+        return _few(self._folders_by_dotted_suffix.get(suffix.replace(".", "/"), []))
 
     def find_folders(self, suffix: str) -> list[str]:
-        """Return the folders with files of this family whose path ends so, sorted."""
-        return self._folders_by_suffix.get(suffix, [])
+        """Return the folders with files of this family whose path ends so; [] for many."""
+        return _few(self._folders_by_suffix.get(suffix, []))
 
 
 def _index_suffixes(files: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
@@ -109,7 +112,7 @@ def _index_suffixes(files: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
     return dict(found)
 
 
-def _few(matches: list[int]) -> list[int]:
+def _few(matches: list[_Match]) -> list[_Match]:
     return matches if len(matches) <= MAX_SUFFIX_MATCHES else []
 
 

@@ -2,8 +2,7 @@
 
 Nothing is typed here. A name means the definitions in the same file; where there are none, those
 in the files it imports; then those in the same folder; then those anywhere, provided there are at
-most three. Of the many a stage may find, the first four count. Measured on 33 repositories, this
-resolves most calls that have a target in the repository.
+most three. Of the many a stage may find, the first four count.
 """
 
 from collections.abc import Iterator

@@ -5,10 +5,10 @@ from ingestion_pipeline.graph.paths import MAX_FOLDER_FILES, PathIndex
 # First parts of the standard library's import paths, so that "net/http" is not our folder "http".
 # Source: `go list std`, Go 1.24.
 _STANDARD = frozenset(
-    "archive bufio bytes cmp compress container context crypto database debug embed encoding errors "
-    "expvar flag fmt go hash html image index io iter log maps math mime net os path plugin reflect "
-    "regexp runtime slices sort strconv strings structs sync syscall testing text time unicode "
-    "unique unsafe weak C".split()
+    "C archive bufio bytes cmp compress container context crypto database debug embed encoding "
+    "errors expvar flag fmt go hash html image index io iter log maps math mime net os path plugin "
+    "reflect regexp runtime slices sort strconv strings structs sync syscall testing text time "
+    "unicode unique unsafe weak".split()
 )
 
 
