@@ -1,0 +1,132 @@
+"""How GitHub is spoken to: PyGithub's requester, one per thread at a time, never sleeping.
+
+PyGithub 2.10 by itself waits a quarter of a second between requests and sleeps until the rate limit
+resets (``GithubRetry``), which may take an hour; both are off, because a sensor tick and an op must
+end and Dagster does the waiting. Its object layer parses ``pushed_at`` into a datetime, drops
+ETags and raises on the partial errors of GraphQL, so requests go through ``requestJson``, one
+level below it. What stays PyGithub's: base URLs of Enterprise servers, authentication,
+connection pooling and renames (301 followed on the same host only).
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from github import Auth, Github
+from github.Requester import Requester
+from urllib3.util import Retry
+
+from ingestion_pipeline.core.errors import HostUnavailableError
+from ingestion_pipeline.sources.github.answers import Answer
+
+# GitHub answers single requests with 502 or 503 every now and then. One more try at once, no
+# waiting; a timeout is not tried again, so that a call lasts at most one time limit.
+_ONE_RETRY_ON_5XX = Retry(
+    total=1,
+    connect=0,
+    read=0,
+    other=0,
+    status=1,
+    status_forcelist=(500, 502, 503, 504),
+    allowed_methods=("GET", "POST"),  # POST is GraphQL, and every query of ours only reads
+    respect_retry_after_header=False,
+    raise_on_status=False,
+)
+
+
+class GitHubTransport:
+    """Sends requests to one GitHub API, from any number of threads.
+
+    PyGithub's connection object keeps the request on itself between two calls, so two threads
+    must never share one (https://github.com/PyGithub/PyGithub/pull/2052): requesters are taken
+    from a stack for the time of one request and put back with their open connection.
+
+    Args:
+        api_url: REST base URL without a trailing slash.
+        token: Never shown; None or "" asks without one.
+        timeout_seconds: For connecting and for each silence while reading.
+    """
+
+    def __init__(self, api_url: str, token: str | None, timeout_seconds: float) -> None:
+        self._api_url = api_url
+        self._auth = Auth.Token(token) if token else None
+        self._timeout_seconds = timeout_seconds
+        self._idle: deque[Github] = deque()
+
+    def get(self, path: str, etag: str = "") -> Answer:
+        """Send a GET; redirects of renamed repositories are followed.
+
+        Args:
+            path: Below the base URL, beginning with ``/``.
+            etag: Makes the request conditional: 304 when nothing changed since.
+
+        Raises:
+            HostUnavailableError: No answer.
+        """
+        with self._requester() as requester:
+            return self._send(requester, "GET", path, {"If-None-Match": etag} if etag else {})
+
+    def post_graphql(self, query: str, variables: Mapping[str, Any]) -> Answer:
+        """Send a GraphQL query.
+
+        Raises:
+            HostUnavailableError: No answer.
+        """
+        with self._requester() as requester:
+            body = {"query": query, "variables": dict(variables)}
+            return self._send(requester, "POST", requester.graphql_url, {}, body)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def _requester(self) -> Iterator[Requester]:
+        client = self._idle.pop() if self._idle else self._open()
+        try:
+            yield client.requester
+        finally:
+            self._idle.append(client)
+
+    def _open(self) -> Github:
+        return Github(
+            base_url=self._api_url,
+            auth=self._auth,
+            timeout=self._timeout_seconds,  # pyright: ignore[reportArgumentType] requests takes floats
+            retry=_ONE_RETRY_ON_5XX,
+            user_agent="ingestion-pipeline",
+            seconds_between_requests=None,
+            seconds_between_writes=None,
+        )
+
+    def _send(
+        self,
+        requester: Requester,
+        verb: str,
+        url: str,
+        headers: dict[str, str],
+        body: dict[str, Any] | None = None,
+    ) -> Answer:
+        # The causes are dropped: a requests exception carries the request and so the token.
+        try:
+            status, answer_headers, text = requester.requestJson(
+                verb, url, headers={"Accept": "application/vnd.github+json", **headers}, input=body
+            )
+        except requests.Timeout:
+            raise HostUnavailableError(
+                f"{requester.hostname} did not answer within {self._timeout_seconds:g} s. Try "
+                "again later, or raise INGESTION_GITHUB_TIMEOUT_SECONDS."
+            ) from None
+        except requests.RequestException as error:
+            raise HostUnavailableError(
+                f"{requester.hostname} cannot be reached ({type(error).__name__}). Check the "
+                "network, proxies and INGESTION_GITHUB_API_URL."
+            ) from None
+        except RuntimeError as error:  # PyGithub's refusal to follow a redirect elsewhere
+            raise HostUnavailableError(
+                f"{requester.hostname} redirected somewhere it should not: {error}"
+            ) from None
+        return Answer(status, answer_headers, text)

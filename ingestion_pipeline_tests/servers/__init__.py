@@ -1,0 +1,1 @@
+"""Loopback servers that play the outside world for the tests."""

@@ -1,0 +1,1 @@
+"""Tests of the GitHub code host and of the server that plays GitHub."""
