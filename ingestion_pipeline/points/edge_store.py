@@ -90,6 +90,8 @@ class EdgePointStore(PointStore):
 
     def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """Insert or replace points, whole, in batches of 1,000, made durable together."""
+        if not points:
+            return
         remaining = map(to_edge_point, points)
         with self._get(collection).writing() as shard:
             while batch := list(islice(remaining, BATCH_POINTS)):
@@ -97,9 +99,10 @@ class EdgePointStore(PointStore):
 
     def delete(self, collection: str, ids: Sequence[str]) -> None:
         """Delete points by id; unknown ids are ignored."""
+        if not ids:
+            return
         with self._get(collection).writing() as shard:
-            if ids:
-                shard.update(qdrant_edge.UpdateOperation.delete_points(list(ids)))
+            shard.update(qdrant_edge.UpdateOperation.delete_points(list(ids)))
 
     def delete_matching(self, collection: str, where: PointFilter) -> None:
         """Delete every point that matches.
