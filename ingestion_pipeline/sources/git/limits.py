@@ -1,0 +1,22 @@
+"""How much of a repository may come in."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class GitLimits:
+    """Bounds of one mirror.
+
+    Args:
+        max_repository_bytes: Of the mirror on disk, and of every single file git writes; twice as
+            much may be on disk for the moment in which a mirror is rebuilt.
+        max_file_bytes: Larger blobs are not fetched where the server can leave them out.
+        timeout_seconds: Wall time of one fetch, and how long to wait for another one's lock.
+        max_tree_entries: Files of one commit. A tree of a few kilobytes can name billions of files
+            by naming the same subtree over and over, so size alone is no bound.
+    """
+
+    max_repository_bytes: int
+    max_file_bytes: int
+    timeout_seconds: float
+    max_tree_entries: int = 1_000_000

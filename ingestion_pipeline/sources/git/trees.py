@@ -1,0 +1,133 @@
+"""Lists and reads what a commit holds, straight from the objects; nothing is checked out."""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ingestion_pipeline.core.code import SourceFile, TreeEntry
+from ingestion_pipeline.core.errors import RepositoryLimitError
+from ingestion_pipeline.sources.git.environment import build_read_environment
+from ingestion_pipeline.sources.git.limits import GitLimits
+from ingestion_pipeline.sources.git.mirror_files import MirrorDamagedError
+from ingestion_pipeline.sources.git.paths import escape_path
+from ingestion_pipeline.sources.git.process import GitStream, stream_reader
+
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_CHUNK_BYTES = 1 << 16
+READABLE_MODES = frozenset(("100644", "100755"))
+
+
+def list_tree(git_dir: Path, commit_sha: str, limits: GitLimits) -> list[TreeEntry]:
+    """Return every file, symlink and submodule of a commit, in git's order.
+
+    Raises:
+        MirrorDamagedError: The listing would not be complete.
+        RepositoryLimitError: More entries than the limit.
+        ValueError: ``commit_sha`` is not a full object id.
+    """
+    if not _SHA.fullmatch(commit_sha):
+        raise ValueError(f"{commit_sha!r} is not a full commit id.")
+    arguments = ["ls-tree", "-r", "-z", "--full-tree", commit_sha]
+    with _stream(git_dir, arguments, subprocess.DEVNULL) as stream:
+        rows = list(_limit(_split_records(stream), limits))
+        _check_end(stream)
+    blobs = dict.fromkeys(sha for mode, sha, _ in rows if mode != "160000")
+    sizes = _read_sizes(git_dir, list(blobs))
+    return [TreeEntry(escape_path(path), mode, sha, sizes.get(sha, -1)) for mode, sha, path in rows]
+
+
+def read_files(
+    git_dir: Path, entries: Sequence[TreeEntry], limits: GitLimits
+) -> Iterator[SourceFile]:
+    """Yield the contents of files in the order asked for, holding one at a time.
+
+    Raises:
+        MirrorDamagedError: A blob is missing or broken.
+        RepositoryLimitError: A blob is over the limit; it is not read.
+    """
+    with tempfile.TemporaryFile() as wanted:
+        wanted.writelines(f"{entry.blob_sha}\n".encode() for entry in entries)
+        wanted.seek(0)
+        with _stream(git_dir, ["cat-file", "--batch", "--buffer"], wanted.fileno()) as stream:
+            for entry in entries:
+                yield SourceFile(entry.path, entry.blob_sha, _read_blob(stream, entry, limits))
+            _check_end(stream)
+
+
+def check_readable(entries: Sequence[TreeEntry]) -> None:
+    """Pass when every entry is a regular file with an object id.
+
+    Raises:
+        ValueError: A symlink or submodule, which are listed and never read.
+    """
+    for entry in entries:
+        if entry.mode not in READABLE_MODES or not _SHA.fullmatch(entry.blob_sha):
+            raise ValueError(f"{entry.path!r} (mode {entry.mode}) is not a file to read.")
+
+
+def _stream(git_dir: Path, arguments: Sequence[str], stdin: int):
+    return stream_reader([f"--git-dir={git_dir}", *arguments], build_read_environment(), stdin)
+
+
+def _split_records(stream: GitStream) -> Iterator[tuple[str, str, bytes]]:
+    """Yield (mode, object id, path) of ``ls-tree -z``."""
+    rest = b""
+    while chunk := stream.stdout.read(_CHUNK_BYTES):
+        *records, rest = (rest + chunk).split(b"\0")
+        for record in records:
+            facts, _, path = record.partition(b"\t")
+            mode, _kind, sha = facts.decode("ascii").split(" ")
+            yield mode, sha, path
+    if rest:
+        raise MirrorDamagedError("The listing of the tree ends in the middle of an entry.")
+
+
+def _limit(
+    rows: Iterator[tuple[str, str, bytes]], limits: GitLimits
+) -> Iterator[tuple[str, str, bytes]]:
+    for number, row in enumerate(rows):
+        if number >= limits.max_tree_entries:
+            raise RepositoryLimitError(
+                f"The commit names more than {limits.max_tree_entries:,} files, which is more than "
+                "is indexed. Track a branch with fewer files."
+            )
+        yield row
+
+
+def _read_sizes(git_dir: Path, blobs: Sequence[str]) -> Mapping[str, int]:
+    """Return object id → size of the blobs that are in the mirror; one process for all."""
+    with tempfile.TemporaryFile() as wanted:
+        wanted.writelines(f"{sha}\n".encode() for sha in blobs)
+        wanted.seek(0)
+        arguments = ["cat-file", "--batch-check=%(objectname) %(objectsize)", "--buffer"]
+        with _stream(git_dir, arguments, wanted.fileno()) as stream:
+            answers = [line.split() for line in stream.stdout]
+            _check_end(stream)
+    if len(answers) != len(blobs):
+        raise MirrorDamagedError("git did not answer for every blob.")
+    return {sha.decode(): int(size) for sha, size in answers if size != b"missing"}
+
+
+def _read_blob(stream: GitStream, entry: TreeEntry, limits: GitLimits) -> bytes:
+    header = stream.stdout.readline().split()
+    if len(header) != 3 or header[0] != entry.blob_sha.encode() or header[1] != b"blob":
+        complaint = stream.finish().stderr.strip() if not header else b" ".join(header).decode()
+        raise MirrorDamagedError(f"Blob {entry.blob_sha} of {entry.path!r}: {complaint}.")
+    size = int(header[2])
+    if size > limits.max_file_bytes:
+        raise RepositoryLimitError(
+            f"{entry.path!r} has {size:,} bytes. Raise INGESTION_MAX_FILE_KIB, or skip it."
+        )
+    content = stream.stdout.read(size)
+    if len(content) != size or stream.stdout.read(1) != b"\n":
+        raise MirrorDamagedError(f"Blob {entry.blob_sha} of {entry.path!r} ends too early.")
+    return content
+
+
+def _check_end(stream: GitStream) -> None:
+    """Pass when git ended well and said nothing: it warns of broken packs and goes on."""
+    outcome = stream.finish()
+    if outcome.exit_code != 0 or outcome.stderr.strip():
+        raise MirrorDamagedError(outcome.stderr.strip() or f"git ended with {outcome.exit_code}")
