@@ -1,11 +1,11 @@
-"""Bytes of one file in, facts about that file out.
+r"""Bytes of one file in, facts about that file out.
 
 Belongs here: choosing which tree entries are worth reading (``selection``), telling text from
 binary and one language from another (``text``, ``languages``), running tree-sitter's grammars and
-our queries over a file (``grammars``, ``syntax``, ``queries/*.scm``), and turning what they
-captured into ``FileFacts`` (``files``, ``symbols``, ``comments``, ``imports``, ``term_counts``,
-``prose``). Does not belong here: anything that needs a second file (resolving imports, calls and
-bases is ``graph``), git, or disk.
+our queries over a file (``grammars``, ``syntax``, ``captures``, ``queries/*.scm``), and turning
+what they captured into ``FileFacts`` (``files``, ``symbols``, ``symbol_table``, ``comments``,
+``imports``, ``term_counts``, ``prose``). Does not belong here: anything that needs a second file
+(resolving imports, calls and bases is ``graph``), git, or disk.
 
 The facts of a file are a function of its bytes and path alone. What cannot be indexed becomes a
 ``SkippedFile`` with a reason; no content of a repository ends in an exception.
@@ -40,8 +40,8 @@ ruby                  ``require_relative "../b"``         ``require_relative:../
 csharp                ``using A.B;``,                     ``A.B``
                       ``using static A.B;``,
                       ``using X = A.B;``
-php                   ``use A\\B\\C as D;``                 ``A\\B\\C`` (no leading backslash)
-php                   ``use A\\{B, C\\D};``                 ``A\\B``, ``A\\C\\D``
+php                   ``use A\B\C as D;``                ``A\B\C`` (no leading backslash)
+php                   ``use A\{B, C\D};``               ``A\B``, ``A\C\D``
 php                   ``require __DIR__ . "/x.php";``     ``include:x.php`` (string, leading ``/``
                                                           dropped after a prefix)
 bash                  ``source "$DIR/lib.sh"``, ``. x``   ``$DIR/lib.sh``, ``x`` (quotes stripped)

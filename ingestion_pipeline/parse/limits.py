@@ -1,0 +1,26 @@
+"""What one file may cost."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ParseLimits:
+    """Bounds on one file; a file over one of them becomes a ``SkippedFile``.
+
+    Args:
+        max_file_bytes: Larger contents are skipped as ``too large``.
+        max_line_bytes: A longer line marks minified or generated code; skipped as ``long lines``.
+            Markdown is exempt, because pictures are inlined there.
+        timeout_seconds: Wall time for tree-sitter's parse of one file; it usually takes
+            milliseconds, but a grammar can blow up on hostile input.
+        max_depth: How many symbols may stand inside one another; deeper ones are not listed and
+            what they call counts for the innermost listed one.
+    """
+
+    max_file_bytes: int = 1_000_000
+    max_line_bytes: int = 20_000
+    timeout_seconds: float = 10.0
+    max_depth: int = 4
+
+
+DEFAULT_LIMITS = ParseLimits()

@@ -1,0 +1,63 @@
+"""Which entries of a listed tree are worth reading at all."""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from ingestion_pipeline.core.code import SkippedFile, TreeEntry
+
+_SYMLINK_MODE = "120000"
+_SUBMODULE_MODE = "160000"
+_UNSAFE_PARTS = frozenset(("", ".", "..", ".git"))
+_BINARY_EXTENSIONS = frozenset(
+    f".{extension}"
+    for extension in (
+        "7z a avi avif bin bmp bz2 class db dll dmg doc docx dylib eot exe flac gif gz h5 heic "
+        "icns ico iso jar jpeg jpg keystore lib lz4 m4a mkv mo mov mp3 mp4 mpeg npy npz o ogg "
+        "onnx otf parquet pdf pickle pkl png ppt pptx psd pt pth pyc pyd pyo rar rlib "
+        "safetensors so sqlite sqlite3 tar tgz tif tiff ttf wasm wav webm webp whl wmv woff woff2 "
+        "xls xlsx xz zip zst"
+    ).split()
+)
+
+
+def select_entries(
+    tree: Sequence[TreeEntry], max_file_bytes: int
+) -> tuple[list[TreeEntry], list[SkippedFile]]:
+    """Split a tree into the entries to read and those to skip, each with its reason, in order.
+
+    An empty file (``__init__.py``, ``.gitkeep``) holds no words, so a point for it would answer no
+    search; it is skipped as ``empty``. What the name does not tell, ``parse_file`` finds out.
+
+    Args:
+        tree: The files listed at a commit.
+        max_file_bytes: Larger blobs, and those that the clone left out (size -1), are skipped.
+    """
+    selected: list[TreeEntry] = []
+    skipped: list[SkippedFile] = []
+    for entry in tree:
+        reason = _find_reason(entry, max_file_bytes)
+        if reason:
+            blob_sha = "" if entry.mode == _SUBMODULE_MODE else entry.blob_sha
+            skipped.append(SkippedFile(path=entry.path, blob_sha=blob_sha, reason=reason))
+        else:
+            selected.append(entry)
+    return selected, skipped
+
+
+def _find_reason(entry: TreeEntry, max_file_bytes: int) -> str:
+    """Return why an entry is skipped, "" for one to read; the first that holds wins."""
+    checks = (
+        (entry.mode == _SUBMODULE_MODE, "submodule"),
+        (entry.mode == _SYMLINK_MODE, "symlink"),
+        (_is_unsafe(entry.path), "unsafe path"),
+        (PurePosixPath(entry.path.lower()).suffix in _BINARY_EXTENSIONS, "binary"),
+        (not 0 <= entry.size_bytes <= max_file_bytes, "too large"),
+        (entry.size_bytes == 0, "empty"),
+    )
+    return next((reason for holds, reason in checks if holds), "")
+
+
+def _is_unsafe(path: str) -> bool:
+    """Whether git would refuse to check the path out: crafted trees can hold ``..`` or ``.git``."""
+    parts = path.lower().split("/")
+    return any(part in _UNSAFE_PARTS for part in parts) or "\0" in path
