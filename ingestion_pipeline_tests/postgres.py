@@ -42,7 +42,8 @@ def find_postgres_binaries() -> Path | None:
     return next((f for f in folders if (f / "initdb").exists() and (f / "postgres").exists()), None)
 
 
-def _find_free_port() -> int:
+def find_free_port() -> int:
+    """Return a loopback port that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -61,7 +62,7 @@ class PostgresServer:
         # Not under pytest's own folder: a socket's path may have 107 bytes, and its user must
         # be able to walk there.
         self._folder = Path(tempfile.mkdtemp(prefix="pg-"))
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
         self._numbers = count(1)
         self.password = secrets.token_urlsafe(12)
         self.port = 0
@@ -132,7 +133,7 @@ class PostgresServer:
     def _start_process(self, port: int | None = None) -> None:
         # Another process may take a free port before Postgres does: then the next one.
         for _ in range(3):
-            self.port = port or _find_free_port()
+            self.port = port or find_free_port()
             settings = {**_SETTINGS, "unix_socket_directories": str(self._folder)}
             options = [f"-c{name}={value}" for name, value in settings.items()]
             with (self._folder / "log").open("ab") as log:
