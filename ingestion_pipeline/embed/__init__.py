@@ -1,0 +1,28 @@
+"""Vectors from the code graph: the dense encoder, the sparse words, and the picture of both.
+
+Belongs here: the encoder's architecture, its weights and version, term weights, and what is drawn
+from vectors. Does not belong here: how the graph was found (``graph``), where vectors go
+(``points``).
+
+The data flows ``CodeGraph`` → weighted bags of words per field (``bags``) → network (``network``)
+→ one unit vector a node. Importing this package imports neither torch nor matplotlib; the
+functions that need them do.
+"""
+
+from ingestion_pipeline.embed.codemap import project_2d, render_code_map
+from ingestion_pipeline.embed.encoder import Encoder, encode_graph, load_encoder
+from ingestion_pipeline.embed.sparse import SparseVectors, make_query_sparse, make_sparse_vectors
+from ingestion_pipeline.embed.version import ENCODER_DIM, ENCODER_VERSION
+
+__all__ = [
+    "ENCODER_DIM",
+    "ENCODER_VERSION",
+    "Encoder",
+    "SparseVectors",
+    "encode_graph",
+    "load_encoder",
+    "make_query_sparse",
+    "make_sparse_vectors",
+    "project_2d",
+    "render_code_map",
+]

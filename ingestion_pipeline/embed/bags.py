@@ -1,0 +1,54 @@
+"""From counted terms to weighted bags: (1 + ln tf) · idf, unit length per field."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ingestion_pipeline.core.graph import TermMatrix
+from ingestion_pipeline.embed.hash_table import get_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Bags:
+    """Weighted terms of B nodes, in the form ``torch.nn.functional.embedding_bag`` takes.
+
+    Args:
+        rows: (T,) int64, rows of the table.
+        weights: (T,) float32; the squares of each bag's weights sum to 1.
+        offsets: (B,) int64, where each bag begins.
+        is_empty: (B,) bool, bags without a term.
+    """
+
+    rows: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float32]
+    offsets: npt.NDArray[np.int64]
+    is_empty: npt.NDArray[np.bool_]
+
+
+def make_bags(
+    matrix: TermMatrix, idf: npt.NDArray[np.float32], start: int = 0, stop: int | None = None
+) -> Bags:
+    """Weigh the terms of nodes ``start`` to ``stop``.
+
+    Args:
+        matrix: Terms of all nodes in one field.
+        idf: (TABLE_ROWS,) float32.
+        start: First node.
+        stop: Node after the last; None for the end.
+    """
+    offsets = matrix.offsets[start : None if stop is None else stop + 1]
+    span = slice(offsets[0], offsets[-1])
+    lengths = np.diff(offsets)
+    rows = get_rows(matrix.term_ids[span])
+    weights = (1 + np.log(matrix.counts[span])) * idf[rows]
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    squares = np.bincount(owner, weights.astype(np.float64) ** 2, len(lengths))
+    norms = np.sqrt(squares)
+    norms[norms == 0] = 1
+    return Bags(
+        rows=rows,
+        weights=(weights / norms[owner]).astype(np.float32),
+        offsets=offsets[:-1] - offsets[0],
+        is_empty=lengths == 0,
+    )
