@@ -14,7 +14,7 @@ from ingestion_pipeline.core.points import CollectionSpec
 from ingestion_pipeline.core.repositories import SourceId, SourceKind
 from ingestion_pipeline.core.state import StateStore
 from ingestion_pipeline.embed import ENCODER_DIM, ENCODER_VERSION
-from ingestion_pipeline.parse import get_parser_version
+from ingestion_pipeline.parse.grammars import get_parser_version
 from ingestion_pipeline.points.build import POINTS_VERSION
 from ingestion_pipeline.settings import MEBIBYTE, Settings
 from ingestion_pipeline.sources.git import GitLimits, GitMirror

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from ingestion_pipeline.artifacts.facts import write_facts
 from ingestion_pipeline.core.code import FileFacts, SkippedFile
 from ingestion_pipeline.indexing.handles import ClonedBranch, ClonedRepository, ParsedRepository
-from ingestion_pipeline.parse import parse_files, select_entries
+from ingestion_pipeline.parse.files import parse_files
+from ingestion_pipeline.parse.selection import select_entries
 from ingestion_pipeline.sources.git import GitMirror
 
 Progress = Callable[[str], None]

@@ -22,7 +22,7 @@ from ingestion_pipeline.indexing.handles import (
     EmbeddedRepository,
     SyncResult,
 )
-from ingestion_pipeline.parse import get_parser_version
+from ingestion_pipeline.parse.grammars import get_parser_version
 from ingestion_pipeline.points.build import (
     BranchContext,
     build_document_points,

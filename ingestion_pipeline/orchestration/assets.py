@@ -19,8 +19,8 @@ The points of one tracked repository in Qdrant, true to its tracked branches.
 classes, functions and references with tree-sitter, **embed** builds the code graph and runs the GNN
 encoder over it, **upsert** writes what changed, deletes what went and commits the state.
 
-One partition is one repository, `owner/name`. The data version is GitHub's `pushed_at`; the code
-version names parser, encoder and payload layout, so an upgrade shows as stale.
+One partition is one repository, `owner/name`. The data version is GitHub's `pushed_at` and
+the pipeline's fingerprint; the fingerprint is the code version too, so an upgrade shows as stale.
 """
 
 

@@ -2,13 +2,12 @@
 
 import dagster as dg
 
-from ingestion_pipeline.orchestration.partitions import ASSET_KEY, tracked_repositories
+from ingestion_pipeline.orchestration.partitions import ASSET_KEY
 
 SYNC_JOB_NAME = "sync_repository"
 
 sync_repository = dg.define_asset_job(
     SYNC_JOB_NAME,
     selection=dg.AssetSelection.assets(ASSET_KEY),
-    partitions_def=tracked_repositories,
     description="Sync one tracked repository and check its points.",
 )

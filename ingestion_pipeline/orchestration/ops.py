@@ -24,8 +24,8 @@ from ingestion_pipeline.orchestration.metadata import (
     read_code_map,
 )
 from ingestion_pipeline.orchestration.retries import dagster_errors
-from ingestion_pipeline.orchestration.run_facts import NEVER_PUSHED
-from ingestion_pipeline.tracking import resolve_partition
+from ingestion_pipeline.orchestration.run_facts import format_data_version
+from ingestion_pipeline.tracking.resolve import resolve_partition
 
 GPU_POOL = "gpu"
 RESOURCES = {"services", "repository_lock"}
@@ -101,7 +101,7 @@ def embed_repository(
 def upsert_points(
     context: dg.OpExecutionContext, embedded: EmbeddedRepository
 ) -> dg.MaterializeResult:  # pyright: ignore[reportMissingTypeArgument]
-    """Write the points; the materialization's data version is the host's ``pushed_at``."""
+    """Write the points; the data version is the host's ``pushed_at`` and our fingerprint."""
     with dagster_errors(context):
         services = _begin(context, embedded.parsed.cloned.repository)
         code_map_path: Path | None = embedded.code_map_path
@@ -111,5 +111,5 @@ def upsert_points(
         pushed_at = embedded.parsed.cloned.pushed_at
         return dg.MaterializeResult(
             metadata=describe_sync(result, code_map),
-            data_version=dg.DataVersion(pushed_at or NEVER_PUSHED),
+            data_version=dg.DataVersion(format_data_version(pushed_at, get_fingerprint())),
         )

@@ -11,7 +11,6 @@ from ingestion_pipeline.freshness.evidence import FailureStreak, Materialization
 from ingestion_pipeline.orchestration.partitions import ASSET_KEY, PARTITION_TAG
 
 DATA_VERSION_TAG = "dagster/data_version"
-CODE_VERSION_TAG = "dagster/code_version"
 NEVER_PUSHED = "never"
 IN_PROGRESS = [
     Status.QUEUED,
@@ -39,22 +38,27 @@ def collect_run_facts(
     )
 
 
+def format_data_version(pushed_at: str, fingerprint: str) -> str:
+    """Return the data version of a materialization: what was read, and by which pipeline.
+
+    Dagster's storage finds the newest data version of every partition in one query and no other
+    tag, so both facts travel in it.
+    """
+    return f"{pushed_at or NEVER_PUSHED}|{fingerprint}"
+
+
+def parse_data_version(data_version: str) -> Materialization:
+    """Read ``format_data_version`` back; what it did not write counts as another pipeline."""
+    pushed_at, _, fingerprint = data_version.partition("|")
+    return Materialization(None if pushed_at == NEVER_PUSHED else pushed_at, fingerprint or None)
+
+
 def read_materializations(instance: dg.DagsterInstance) -> Mapping[str, Materialization]:
     """Return partition key → what its newest materialization says, in one query."""
     tags = instance.event_log_storage.get_latest_tags_by_partition(
-        ASSET_KEY,
-        dg.DagsterEventType.ASSET_MATERIALIZATION,
-        tag_keys=[DATA_VERSION_TAG, CODE_VERSION_TAG],
+        ASSET_KEY, dg.DagsterEventType.ASSET_MATERIALIZATION, tag_keys=[DATA_VERSION_TAG]
     )
-    return {
-        key: Materialization(
-            pushed_at=None
-            if values.get(DATA_VERSION_TAG) == NEVER_PUSHED
-            else values.get(DATA_VERSION_TAG),
-            code_version=values.get(CODE_VERSION_TAG),
-        )
-        for key, values in tags.items()
-    }
+    return {key: parse_data_version(values[DATA_VERSION_TAG]) for key, values in tags.items()}
 
 
 def read_active_runs(instance: dg.DagsterInstance) -> Mapping[str, Sequence[str]]:
