@@ -46,7 +46,8 @@ class FakeGitHubServer:
         token_limit: int = 5_000,
         port: int = 0,
     ) -> None:
-        self._state = GitHubState(tokens, anonymous_limit, token_limit)
+        self._initial = (tokens, anonymous_limit, token_limit)
+        self._state = GitHubState(*self._initial)
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", port))
         # Listening from here on: a client that comes before the thread is up waits in the queue.
@@ -81,6 +82,10 @@ class FakeGitHubServer:
         self._socket.close()
         if self._thread.is_alive():
             raise RuntimeError("The fake GitHub did not stop within 10 s.")
+
+    def reset(self) -> None:
+        """Forget everything, as if just started; a server shared by tests stays fast."""
+        self._state = self._app.state = GitHubState(*self._initial)
 
     # -- what was asked
 

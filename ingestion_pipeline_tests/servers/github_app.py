@@ -46,7 +46,7 @@ class GitHubApp:
     """
 
     def __init__(self, state: GitHubState, *, enterprise: bool, clone_url_base: str) -> None:
-        self._state = state
+        self.state = state
         self._prefix = "/api/v3" if enterprise else ""
         self._clone_url_base = clone_url_base
         self.released = asyncio.Event()
@@ -81,14 +81,14 @@ class GitHubApp:
         make: Callable[[Request, Caller, str], Reply],
         raw: str = "",
     ) -> Response:
-        with self._state.lock:
-            self._state.requests[kind] += 1
-        fault = self._state.take_fault(request.url.path, raw)
+        with self.state.lock:
+            self.state.requests[kind] += 1
+        fault = self.state.take_fault(request.url.path, raw)
         if fault is not None and fault.status == HANGING:
             await self.released.wait()
         if fault is not None:
             return self._fail(fault)
-        with self._state.lock:
+        with self.state.lock:
             return self._answer(request, kind, make, raw)
 
     def _fail(self, fault: Fault) -> Response:
@@ -104,10 +104,10 @@ class GitHubApp:
         raw: str,
     ) -> Response:
         login = request.headers.get("authorization", "")
-        if login and login.rpartition(" ")[2] not in self._state.tokens:
+        if login and login.rpartition(" ")[2] not in self.state.tokens:
             return JSONResponse(bodies.make_error(401, "Bad credentials"), 401)
         bucket = ("graphql" if kind == "graphql" else "core") if login else "anonymous"
-        limit = self._state.limits[bucket]
+        limit = self.state.limits[bucket]
         if limit.remaining == 0 and kind != "rate_limit":
             body = bodies.make_error(403, "API rate limit exceeded for user ID 1.")
             return JSONResponse(body, 403, headers=self._make_limit_headers(bucket))
@@ -120,22 +120,22 @@ class GitHubApp:
         same = reply.status == 200 and request.headers.get("if-none-match") == etag
         # A 304 is free for callers with a token only.
         if kind != "rate_limit" and not (same and bucket != "anonymous"):
-            self._state.limits[bucket].used += 1
+            self.state.limits[bucket].used += 1
         headers = {**self._make_limit_headers(bucket), **reply.headers}
         if reply.status == 200:
             headers["ETag"] = etag
         if same:
-            self._state.requests["not_modified"] += 1
+            self.state.requests["not_modified"] += 1
             return Response(status_code=304, headers=headers)
         return Response(content, reply.status, headers, media_type="application/json")
 
     def _make_limit_headers(self, bucket: str) -> dict[str, str]:
-        limit = self._state.limits[bucket]
+        limit = self.state.limits[bucket]
         return {
             "X-RateLimit-Limit": str(limit.limit),
             "X-RateLimit-Remaining": str(limit.remaining),
             "X-RateLimit-Used": str(limit.used),
-            "X-RateLimit-Reset": str(int(self._state.resets_at.timestamp())),
+            "X-RateLimit-Reset": str(int(self.state.resets_at.timestamp())),
             "X-RateLimit-Resource": "graphql" if bucket == "graphql" else "core",
         }
 
@@ -158,18 +158,18 @@ class GitHubApp:
         return Reply(200, body)
 
     def _make_rate_limit(self, _request: Request, caller: Caller, _raw: str) -> Reply:
-        reset = int(self._state.resets_at.timestamp())
-        return Reply(200, bodies.make_rate_limits(self._state.limits, caller.bucket, reset))
+        reset = int(self.state.resets_at.timestamp())
+        return Reply(200, bodies.make_rate_limits(self.state.limits, caller.bucket, reset))
 
     def _make_graphql(self, _request: Request, caller: Caller, raw: str) -> Reply:
-        if not self._state.graphql_enabled:
+        if not self.state.graphql_enabled:
             return Reply(404, bodies.make_error(404, "Not Found"))
         if not caller.has_token:
             message = "This endpoint requires you to be authenticated."
             return Reply(401, bodies.make_error(401, message))
         body = json.loads(raw)
         return Reply(
-            200, github_graphql.answer(self._state, body["query"], body.get("variables") or {})
+            200, github_graphql.answer(self.state, body["query"], body.get("variables") or {})
         )
 
     def _find(self, request: Request, caller: Caller, below: str = "") -> FakeRepository | Reply:
@@ -177,13 +177,13 @@ class GitHubApp:
         number = params.get("number")
         if number is None:
             name = f"{params['owner']}/{params['name']}".lower()
-            number = self._state.numbers.get(name)
-            moved = self._state.old_names.get(name)
+            number = self.state.numbers.get(name)
+            moved = self.state.old_names.get(name)
             if number is None and moved is not None:
                 location = f"{self._get_api_url(request)}/repositories/{moved}{below}"
                 body = bodies.make_error(301, "Moved Permanently", url=location)
                 return Reply(301, body, {"Location": location})
-        repository = self._state.by_number.get(number) if number is not None else None
+        repository = self.state.by_number.get(number) if number is not None else None
         if repository is None or (repository.private and not caller.has_token):
             return Reply(404, bodies.make_error(404, "Not Found"))
         return _refuse(repository) or repository

@@ -97,6 +97,8 @@ def _split_host(reference: str, web_host: str) -> tuple[str, str]:
         return scp["host"], scp["path"]
     if "://" in reference:
         return _split_url(reference, web_host)
+    if "@" in reference:
+        raise _malformed(reference, web_host)
     first, _, rest = reference.partition("/")
     if rest.count("/") >= 1 and ("." in first or ":" in first or first == "localhost"):
         return first.partition(":")[0], rest
@@ -108,7 +110,8 @@ def _split_url(reference: str, web_host: str) -> tuple[str, str]:
         parts = urlsplit(reference)
     except ValueError:
         raise _malformed(reference, web_host) from None
-    has_login = parts.scheme != "ssh" and "@" in parts.netloc
+    login = parts.netloc.rpartition("@")[0]
+    has_login = login not in ({"", "git"} if parts.scheme == "ssh" else {""})
     if parts.scheme not in {"http", "https", "ssh"} or has_login or parts.query or parts.fragment:
         raise _malformed(reference, web_host)
     return parts.hostname or "", parts.path

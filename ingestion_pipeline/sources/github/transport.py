@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
-from github import Auth, Github
+from github import Auth
 from github.Requester import Requester
 from urllib3.util import Retry
 
@@ -26,7 +26,7 @@ from ingestion_pipeline.sources.github.answers import Answer
 _ONE_RETRY_ON_5XX = Retry(
     total=1,
     connect=0,
-    read=0,
+    read=False,  # raised as the timeout that it is
     other=0,
     status=1,
     status_forcelist=(500, 502, 503, 504),
@@ -53,7 +53,7 @@ class GitHubTransport:
         self._api_url = api_url
         self._auth = Auth.Token(token) if token else None
         self._timeout_seconds = timeout_seconds
-        self._idle: deque[Github] = deque()
+        self._idle: deque[Requester] = deque()
 
     def get(self, path: str, etag: str = "") -> Answer:
         """Send a GET; redirects of renamed repositories are followed.
@@ -65,7 +65,7 @@ class GitHubTransport:
         Raises:
             HostUnavailableError: No answer.
         """
-        with self._requester() as requester:
+        with self._borrow() as requester:
             return self._send(requester, "GET", path, {"If-None-Match": etag} if etag else {})
 
     def post_graphql(self, query: str, variables: Mapping[str, Any]) -> Answer:
@@ -74,7 +74,7 @@ class GitHubTransport:
         Raises:
             HostUnavailableError: No answer.
         """
-        with self._requester() as requester:
+        with self._borrow() as requester:
             body = {"query": query, "variables": dict(variables)}
             return self._send(requester, "POST", requester.graphql_url, {}, body)
 
@@ -84,22 +84,23 @@ class GitHubTransport:
             self._idle.pop().close()
 
     @contextmanager
-    def _requester(self) -> Iterator[Requester]:
-        client = self._idle.pop() if self._idle else self._open()
+    def _borrow(self) -> Iterator[Requester]:
+        requester = self._idle.pop() if self._idle else self._open()
         try:
-            yield client.requester
+            yield requester
         finally:
-            self._idle.append(client)
+            self._idle.append(requester)
 
-    def _open(self) -> Github:
-        return Github(
-            base_url=self._api_url,
+    def _open(self) -> Requester:
+        return Requester(
             auth=self._auth,
-            timeout=self._timeout_seconds,  # pyright: ignore[reportArgumentType] requests takes floats
-            retry=_ONE_RETRY_ON_5XX,
+            base_url=self._api_url,
+            timeout=self._timeout_seconds,  # pyright: ignore[reportArgumentType] floats work
             user_agent="ingestion-pipeline",
-            seconds_between_requests=None,
-            seconds_between_writes=None,
+            per_page=100,
+            verify=True,
+            retry=_ONE_RETRY_ON_5XX,
+            pool_size=1,
         )
 
     def _send(
@@ -110,23 +111,27 @@ class GitHubTransport:
         headers: dict[str, str],
         body: dict[str, Any] | None = None,
     ) -> Answer:
-        # The causes are dropped: a requests exception carries the request and so the token.
         try:
             status, answer_headers, text = requester.requestJson(
                 verb, url, headers={"Accept": "application/vnd.github+json", **headers}, input=body
             )
-        except requests.Timeout:
-            raise HostUnavailableError(
-                f"{requester.hostname} did not answer within {self._timeout_seconds:g} s. Try "
-                "again later, or raise INGESTION_GITHUB_TIMEOUT_SECONDS."
-            ) from None
-        except requests.RequestException as error:
-            raise HostUnavailableError(
-                f"{requester.hostname} cannot be reached ({type(error).__name__}). Check the "
-                "network, proxies and INGESTION_GITHUB_API_URL."
-            ) from None
-        except RuntimeError as error:  # PyGithub's refusal to follow a redirect elsewhere
-            raise HostUnavailableError(
-                f"{requester.hostname} redirected somewhere it should not: {error}"
-            ) from None
-        return Answer(status, answer_headers, text)
+            return Answer(status, answer_headers, text)
+        except (requests.RequestException, RuntimeError) as cause:
+            error = self._make_error(cause, requester.hostname)
+        # Raised out here, so that it does not drag its cause along: a requests exception carries
+        # the request and so the token.
+        raise error
+
+    def _make_error(self, cause: Exception, host: str) -> HostUnavailableError:
+        if isinstance(cause, requests.Timeout):
+            return HostUnavailableError(
+                f"{host} did not answer within {self._timeout_seconds:g} s. Try again later, or "
+                "raise INGESTION_GITHUB_TIMEOUT_SECONDS."
+            )
+        if isinstance(cause, requests.RequestException):
+            return HostUnavailableError(
+                f"{host} cannot be reached ({type(cause).__name__}). Check the network, proxies "
+                "and INGESTION_GITHUB_API_URL."
+            )
+        # PyGithub refuses to follow a redirect to another host or scheme with a RuntimeError.
+        return HostUnavailableError(f"{host} redirected somewhere it should not: {cause}")

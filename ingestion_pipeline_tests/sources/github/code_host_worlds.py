@@ -1,8 +1,6 @@
 """The worlds that the code host contract runs in: a host, and the means to change what it sees."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
@@ -198,15 +196,3 @@ def make_github_host(
         max_repositories_per_check=max_repositories_per_check,
         check_timeout_seconds=check_timeout_seconds,
     )
-
-
-@contextmanager
-def open_world(name: str) -> Iterator[CodeHostWorld]:
-    """Yield the world ``fake``, ``graphql`` or ``rest``."""
-    if name == "fake":
-        yield FakeWorld()
-        return
-    with FakeGitHubServer(tokens=(TOKEN,)) as server:
-        world = GitHubWorld(server, with_token=name == "graphql")
-        yield world
-        world.adapter.close()

@@ -19,14 +19,20 @@ from ingestion_pipeline.core.repositories import RepositoryStatus, TrackedReposi
 from ingestion_pipeline_tests.sources.github.code_host_worlds import (
     RESETS_AT,
     CodeHostWorld,
-    open_world,
+    FakeWorld,
+    GitHubWorld,
 )
 
 
 @pytest.fixture(params=["fake", "graphql", "rest"])
 def world(request: pytest.FixtureRequest) -> Iterator[CodeHostWorld]:
-    with open_world(request.param) as opened:
-        yield opened
+    if request.param == "fake":
+        yield FakeWorld()
+        return
+    server = request.getfixturevalue("server")
+    opened = GitHubWorld(server, with_token=request.param == "graphql")
+    yield opened
+    opened.adapter.close()
 
 
 def track(
