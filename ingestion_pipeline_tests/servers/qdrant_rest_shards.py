@@ -117,7 +117,7 @@ class ShardedCollections:
         }
 
 
-def _is_tenant(index: qdrant_edge.PayloadIndexInfo) -> bool:
+def _is_tenant(index: Any) -> bool:
     params = index.params
     return isinstance(params, qdrant_edge.KeywordIndexParams) and bool(params.is_tenant)
 
@@ -158,7 +158,6 @@ def _upsert(shard: qdrant_edge.EdgeShard, body: dict[str, Any]) -> Any:
         for point in body["points"]
     ]
     shard.update(qdrant_edge.UpdateOperation.upsert_points(points))
-    shard.flush()
     return COMPLETED
 
 
@@ -171,7 +170,6 @@ def _delete(shard: qdrant_edge.EdgeShard, body: dict[str, Any]) -> Any:
         if conditions is None:
             raise ValueError("an empty filter")
         shard.update(qdrant_edge.UpdateOperation.delete_points_by_filter(conditions))
-    shard.flush()
     return COMPLETED
 
 

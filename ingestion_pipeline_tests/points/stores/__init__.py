@@ -1,0 +1,1 @@
+"""One contract suite over the fake and all adapters of the point store, and what is theirs."""
