@@ -6,7 +6,7 @@ from ingestion_pipeline.core.errors import HostUnavailableError, RateLimitedErro
 from ingestion_pipeline.core.repositories import RepositoryStatus
 from ingestion_pipeline.sources.github import GitHubCodeHost
 from ingestion_pipeline.sources.github.answers import Answer
-from ingestion_pipeline.sources.github.graphql import read_data
+from ingestion_pipeline.sources.github.graphql import read_data, read_freshness, read_heads
 from ingestion_pipeline_tests.fakes.clock import START, FakeClock
 from ingestion_pipeline_tests.servers.github import FakeGitHubServer
 from ingestion_pipeline_tests.sources.github.code_host_worlds import make_github_host
@@ -199,3 +199,21 @@ def test_a_branch_may_be_called_almost_anything(
 
     assert set(host.get_branch_heads([tracked])[tracked.source]) == set(names)
     assert host.get_branch_heads([tracked]) == anonymous.get_branch_heads([tracked])
+
+
+def test_a_tag_of_the_same_name_is_no_branch(server: FakeGitHubServer) -> None:
+    tracked = add_tracked(server, "octo/a", branches=("v1", "main"))
+    number = int(tracked.source.stable_id)
+    tag = {"name": "v1", "prefix": "refs/tags/", "target": {"oid": "1" * 40}}
+    branch = {"name": "main", "prefix": "refs/heads/", "target": {"oid": "2" * 40}}
+    body = {"data": {"r0": {"databaseId": number, "b0": tag, "b1": branch}}}
+
+    assert read_heads([tracked], body) == {tracked.source: {"main": "2" * 40}}
+
+
+def test_a_node_of_another_number_is_not_believed(server: FakeGitHubServer) -> None:
+    tracked = add_tracked(server, "octo/a")
+    body = {"data": {"r0": {"databaseId": 7}, "nodes": [{"databaseId": 7, "nameWithOwner": "x/y"}]}}
+
+    assert read_heads([tracked], body) == {}
+    assert read_freshness([tracked], body).states == {}

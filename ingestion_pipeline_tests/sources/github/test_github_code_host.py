@@ -2,7 +2,9 @@
 
 import base64
 import logging
+import sys
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -145,8 +147,17 @@ def test_an_enterprise_server() -> None:
         host.close()
 
 
+@pytest.fixture
+def _eager_thread_switches() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_eager_thread_switches")
 def test_many_threads_get_their_own_answers(server: FakeGitHubServer, host: GitHubCodeHost) -> None:
-    names = [tracked.partition_key for tracked in add_many(server, 60)]
+    names = [tracked.partition_key for tracked in add_many(server, 100)]
 
     with ThreadPoolExecutor(8) as executor:
         found = list(executor.map(host.find_repository, names))
