@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from filelock import SoftFileLock
 
-from ingestion_pipeline.core.errors import ConfigurationError, RepositoryBusyError
+from ingestion_pipeline.core.errors import ConfigurationError, RepositoryBusyError, TransientError
 from ingestion_pipeline.core.state import StateStore
 from ingestion_pipeline.state import locks, open_state_store
+from ingestion_pipeline.state.database_url import parse_database_url
 from ingestion_pipeline.state.store import SqlStateStore
 from ingestion_pipeline_tests.state.child import read_line, say_go, start_child
 
@@ -134,3 +135,12 @@ def test_a_file_system_without_locks_is_explained(
         pytest.fail("locked by a mere file")
 
     assert list((tmp_path / "state.db.locks").iterdir()) == []
+
+
+def test_a_lock_on_a_server_that_is_down_is_a_passing_trouble(free_port: int) -> None:
+    url = parse_database_url(f"postgresql://me:hunter2@127.0.0.1:{free_port}/state")
+
+    with pytest.raises(TransientError, match=NAME) as refused, locks.hold_advisory_lock(url, NAME):
+        pytest.fail("locked nowhere")
+
+    assert "hunter2" not in str(refused.value)

@@ -15,7 +15,8 @@ from ingestion_pipeline.core.repositories import RepositoryStatus
 from ingestion_pipeline.core.state import SyncStatus
 from ingestion_pipeline.state import documents, open_state_store
 from ingestion_pipeline.state import engine as engine_module
-from ingestion_pipeline.state.engine import begin_transaction
+from ingestion_pipeline.state.database_url import parse_database_url
+from ingestion_pipeline.state.engine import begin_transaction, make_engine
 from ingestion_pipeline.state.store import SqlStateStore
 from ingestion_pipeline_tests.postgres import PostgresServer
 from ingestion_pipeline_tests.state.samples import (
@@ -222,6 +223,16 @@ def test_a_sqlite_file_that_stays_locked_is_a_passing_trouble(
     assert store.list_repositories() == [make_repository()]
     holder.close()
     store.close()
+
+
+def test_running_out_of_connections_is_a_passing_trouble(tmp_path: Path) -> None:
+    url = parse_database_url(f"sqlite:///{tmp_path / 'state.db'}")
+    engine = make_engine(url, pool_size=1, max_overflow=0, pool_timeout=0.01)
+
+    with begin_transaction(engine, writes=False), pytest.raises(TransientError, match="try again"):
+        SqlStateStore(engine).list_repositories()
+
+    engine.dispose()
 
 
 @pytest.mark.postgres
