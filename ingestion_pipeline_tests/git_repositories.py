@@ -136,10 +136,9 @@ class GitRepository:
         return self.commit_object(f"tree {tree}\n", branch=branch)
 
     def commit_object(self, head: str, *, branch: str = "") -> str:
-        """Commit with these first headers, at this repository's next minute; no parent by itself."""
-        text = (
-            f"{head}author {_AUTHOR} {self._next_time()}\ncommitter {_AUTHOR} {self._time()}\n\nx\n"
-        )
+        """Commit with these headers in front, at the next minute; its parents are those named."""
+        who = f"{_AUTHOR} {self._next_time()}"
+        text = f"{head}author {who}\ncommitter {who}\n\nx\n"
         sha = self.write_object("commit", text.encode())
         self.git("update-ref", f"refs/heads/{branch or self.default_branch}", sha)
         return sha

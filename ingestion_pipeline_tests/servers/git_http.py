@@ -16,6 +16,7 @@ from typing import Self
 
 HANG = "hang"
 TRUNCATE = "truncate"
+STALL = "stall"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class GitHttpServer:
         supports_filter: Whether blobs can be left out.
         status: Answered to everything instead of git when set.
         redirect_to: Sent as ``Location`` with status 301 when set.
-        misbehaviour: ``HANG`` never answers the pack request; ``TRUNCATE`` closes in its middle.
+        misbehaviour: ``HANG`` never answers the pack request; ``TRUNCATE`` closes in the middle of
+            the pack; ``STALL`` sends half of it and then nothing more.
         requests: What arrived, in order.
     """
 
@@ -162,7 +164,8 @@ class _GitHandler(BaseHTTPRequestHandler):
         headers = [(k, v) for k, _, v in lines if k.lower() != "status"]
         # Only the answer with the pack is long; the one that lists refs stays whole.
         is_pack = self.command == "POST" and b"packfile" in content[:4096]
-        self._send(status, headers, content, cut=self.owner.misbehaviour == TRUNCATE and is_pack)
+        cut = is_pack and self.owner.misbehaviour in {TRUNCATE, STALL}
+        self._send(status, headers, content, cut=cut)
 
     def _send(
         self, status: int, headers: list[tuple[str, str]], content: bytes, *, cut: bool = False
@@ -173,6 +176,9 @@ class _GitHandler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content[: len(content) // 2] if cut else content)
+        if cut and self.owner.misbehaviour == STALL:
+            self.wfile.flush()
+            self.owner.wait_until_released()
         self.close_connection = self.close_connection or cut
 
     def _read_body(self) -> bytes:

@@ -20,21 +20,19 @@ from ingestion_pipeline.sources.git.limits import GitLimits
 OLDEST_GIT = (2, 32)
 _LOCAL_CONFIG = Path(__file__).with_name("serve_local.gitconfig")
 
-# fsck stays on for what would make a tree ambiguous or unreadable: broken headers, missing or
-# unsorted or duplicate entries. The rest is let through. Old repositories really have it (dates and
-# e-mails that early tools wrote, zero-padded modes of 2008's GitHub), and what is dangerous about
-# the others, ``..``, ``.git`` and the .gitmodules and .gitattributes tricks, happens on checkout,
-# which never takes place. Git versions that lack one of these names only warn.
-_TOLERATED_FSCK = (
-    "badDate badDateOverflow badEmail badFilemode badName badTagName badTimezone fullPathname "
+# fsck stays on for what would make an object ambiguous or unreadable: broken headers, unsorted
+# trees, entries that are missing or stand there twice. The rest is let through. Old repositories
+# really have it (dates and e-mails that early tools wrote, zero-padded modes of 2008's GitHub), and
+# what is dangerous about the others, ``..``, ``.git`` and the .gitmodules and .gitattributes
+# tricks, happens on checkout, which never takes place.
+TOLERATED_FSCK = (
+    "badDate badDateOverflow badEmail badFilemode badName badTimezone fullPathname "
     "gitattributesBlob gitattributesLarge gitattributesLineLength gitattributesMissing "
     "gitattributesSymlink gitignoreSymlink gitmodulesBlob gitmodulesLarge gitmodulesMissing "
     "gitmodulesName gitmodulesParse gitmodulesPath gitmodulesSymlink gitmodulesUpdate "
     "gitmodulesUrl hasDot hasDotdot hasDotgit largePathname mailmapSymlink missingAuthor "
     "missingCommitter missingEmail missingNameBeforeEmail missingSpaceBeforeDate "
-    "missingSpaceBeforeEmail missingTaggerEntry multipleAuthors nulInCommit symlinkPointsToGitDir "
-    "symlinkTargetBlob symlinkTargetLength symlinkTargetMissing zeroPaddedDate "
-    "zeroPaddedFilemode"
+    "missingSpaceBeforeEmail multipleAuthors nulInCommit zeroPaddedDate zeroPaddedFilemode"
 ).split()
 
 _BASE_CONFIG: Mapping[str, str] = {
@@ -46,7 +44,6 @@ _BASE_CONFIG: Mapping[str, str] = {
     "core.hooksPath": "/dev/null",
     "core.symlinks": "false",
     "credential.helper": "",
-    "fetch.fsckObjects": "true",
     "fetch.recurseSubmodules": "false",
     # Always one pack: loose objects would each slip under the limit on a file's size.
     "fetch.unpackLimit": "1",
@@ -61,7 +58,7 @@ _BASE_CONFIG: Mapping[str, str] = {
     "safe.directory": "*",
     "submodule.recurse": "false",
     "transfer.bundleURI": "false",
-    **{f"fetch.fsck.{name}": "ignore" for name in _TOLERATED_FSCK},
+    **{f"fetch.fsck.{name}": "ignore" for name in TOLERATED_FSCK},
 }
 
 
@@ -89,8 +86,15 @@ def build_read_environment() -> dict[str, str]:
     return _build(_BASE_CONFIG, protocol="none")
 
 
-def build_fetch_environment(source: FetchSource, limits: GitLimits) -> dict[str, str]:
+def build_fetch_environment(
+    source: FetchSource, limits: GitLimits, *, check_objects: bool = True
+) -> dict[str, str]:
     """Return the environment for ``git fetch`` and ``git ls-remote``; ``origin`` is the source.
+
+    Args:
+        source: Where to fetch from, and the token.
+        limits: For the filter and the time limits.
+        check_objects: Whether fsck looks at every object that comes in.
 
     Raises:
         HostNotAllowedError: Neither an http(s) URL nor an absolute path.
@@ -100,6 +104,7 @@ def build_fetch_environment(source: FetchSource, limits: GitLimits) -> dict[str,
     silence_seconds = max(1, min(60, int(limits.timeout_seconds / 2)))
     config = {
         **_BASE_CONFIG,
+        "fetch.fsckObjects": "true" if check_objects else "false",
         f"protocol.{protocol}.allow": "always",
         "http.lowSpeedLimit": "1",
         "http.lowSpeedTime": str(silence_seconds),

@@ -147,13 +147,15 @@ def explain_failure(
     return None
 
 
-def make_unexplained_error(source: FetchSource, stderr: str) -> IngestionError:
+def make_unexplained_error(source: FetchSource, said: str) -> IngestionError:
     """Return the error for words of git that are not known, said of a mirror made from nothing.
 
-    A host may do better next time. Objects that a repository of this machine lacks (a partial
-    clone, a broken disk) do not come back by themselves.
+    Args:
+        source: Where it fetched from.
+        said: What git said, scrubbed.
     """
-    said = scrub(stderr, source) or "nothing"
+    # A host may do better next time. Objects that a repository of this machine lacks (a partial
+    # clone, a broken disk) do not come back by themselves.
     if source.url.startswith("/"):
         return RepositoryUnavailableError(
             f"git could not read {source.url}. Check it with `git fsck`; in a partial clone run "
@@ -178,6 +180,7 @@ def scrub(text: str, source: FetchSource) -> str:
     """
     for secret in _find_secrets(source.authorization):
         text = text.replace(secret, "***")
+    text = re.sub(r"(?m)^warning: Skipping unknown msg id .*$\n?", "", text)
     text = re.sub(r"://[^/\s@]+@", "://***@", text)
     text = re.sub(r"(?i)(authorization:\s*)[^\n]+", r"\1***", text)
     line = _CONTROL.sub(" ", text).strip()

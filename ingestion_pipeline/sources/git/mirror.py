@@ -15,7 +15,7 @@ from ingestion_pipeline.core.code_host import FetchSource
 from ingestion_pipeline.core.errors import HostNotAllowedError, RepositoryBusyError
 from ingestion_pipeline.sources.git import mirror_files, remote, trees
 from ingestion_pipeline.sources.git.environment import find_protocol
-from ingestion_pipeline.sources.git.failures import make_size_error, make_unexplained_error, scrub
+from ingestion_pipeline.sources.git.failures import make_size_error, make_unexplained_error
 from ingestion_pipeline.sources.git.limits import GitLimits
 from ingestion_pipeline.sources.git.mirror_files import MirrorDamagedError
 from ingestion_pipeline.sources.git.remote import FetchedHeads, UnexplainedFailureError
@@ -102,6 +102,7 @@ class GitMirror:
             MirrorDamagedError: Objects are missing or broken, or the commit was never fetched; the
                 next fetch builds the mirror anew.
             RepositoryLimitError: More than ``max_tree_entries``.
+            RepositoryUnavailableError: The tree lists a path twice.
             ValueError: ``commit_sha`` is not a full object id.
         """
         with self._noticing_damage():
@@ -167,7 +168,7 @@ class GitMirror:
                 fetched = self._update(source, branches)
                 reason = mirror_files.find_excess(self.path, self._limits)
             except UnexplainedFailureError as failure:
-                reason = f"git could not go on with it: {scrub(str(failure), source)}"
+                reason = f"git could not go on with it: {failure}"
             else:
                 if not reason:
                     return fetched, ""

@@ -9,22 +9,24 @@ from pathlib import Path
 from ingestion_pipeline.core.code_host import FetchSource
 from ingestion_pipeline.core.errors import BranchNotFoundError
 from ingestion_pipeline.sources.git.environment import (
+    TOLERATED_FSCK,
     build_fetch_environment,
     build_read_environment,
 )
-from ingestion_pipeline.sources.git.failures import MISSING_REF, explain_failure
+from ingestion_pipeline.sources.git.failures import MISSING_REF, explain_failure, scrub
 from ingestion_pipeline.sources.git.limits import GitLimits
 from ingestion_pipeline.sources.git.mirror_files import measure_received
 from ingestion_pipeline.sources.git.process import GitOutcome, run_reader, run_supervised
 
 _REFSPEC_SAFE = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\]+")
+_FSCK_PROBLEM = re.compile(r"^error: object [0-9a-f]{40,64}: (\w+):", re.MULTILINE)
 _QUICK_SECONDS = 60
 
 
 class UnexplainedFailureError(Exception):
     """git failed with words that no rule knows, often because the mirror itself is broken.
 
-    The message is git's stderr, not scrubbed.
+    The message is git's stderr, scrubbed.
     """
 
 
@@ -120,7 +122,19 @@ def _run_fetch(
         *("--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance"),
         *(f"--filter=blob:limit={limits.max_file_bytes + 1}", "origin", *refspecs),
     ]
-    return run_supervised(arguments, build_fetch_environment(source, limits), limits)
+    outcome = run_supervised(arguments, build_fetch_environment(source, limits), limits)
+    if outcome.exit_code == 0 or not is_tolerated(outcome.stderr):
+        return outcome
+    # Before 2.45 git forgets which problems to tolerate when a filter is used. Once more without
+    # fsck, then; a path that stands in a tree twice is also found when the tree is listed.
+    lenient = build_fetch_environment(source, limits, check_objects=False)
+    return run_supervised(arguments, lenient, limits)
+
+
+def is_tolerated(stderr: str) -> bool:
+    """Return whether git gave up on a problem that ``TOLERATED_FSCK`` names, and on no other."""
+    problems = {name.lower() for name in _FSCK_PROBLEM.findall(stderr)}
+    return bool(problems) and problems <= {name.lower() for name in TOLERATED_FSCK}
 
 
 def _name_tip(branch: str) -> str:
@@ -165,4 +179,4 @@ def _explain(
     outcome: GitOutcome, git_dir: Path, source: FetchSource, limits: GitLimits
 ) -> Exception:
     error = explain_failure(outcome, source, limits, measure_received(git_dir))
-    return error or UnexplainedFailureError(outcome.stderr)
+    return error or UnexplainedFailureError(scrub(outcome.stderr, source))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ingestion_pipeline.core.code import SourceFile, TreeEntry
-from ingestion_pipeline.core.errors import RepositoryLimitError
+from ingestion_pipeline.core.errors import RepositoryLimitError, RepositoryUnavailableError
 from ingestion_pipeline.sources.git.environment import build_read_environment
 from ingestion_pipeline.sources.git.limits import GitLimits
 from ingestion_pipeline.sources.git.mirror_files import MirrorDamagedError
@@ -25,6 +25,7 @@ def list_tree(git_dir: Path, commit_sha: str, limits: GitLimits) -> list[TreeEnt
     Raises:
         MirrorDamagedError: The listing would not be complete.
         RepositoryLimitError: More entries than the limit.
+        RepositoryUnavailableError: A path stands there twice.
         ValueError: ``commit_sha`` is not a full object id.
     """
     if not _SHA.fullmatch(commit_sha):
@@ -33,6 +34,11 @@ def list_tree(git_dir: Path, commit_sha: str, limits: GitLimits) -> list[TreeEnt
     with _stream(git_dir, arguments, subprocess.DEVNULL) as stream:
         rows = list(_limit(_split_records(stream), limits))
         _check_end(stream)
+    if len({path for _, _, path in rows}) != len(rows):
+        raise RepositoryUnavailableError(
+            f"Commit {commit_sha} is malformed: it lists a path twice. Have it repaired with git "
+            "fsck and a new commit at the host."
+        )
     blobs = dict.fromkeys(sha for mode, sha, _ in rows if mode != "160000")
     sizes = _read_sizes(git_dir, list(blobs))
     return [TreeEntry(escape_path(path), mode, sha, sizes.get(sha, -1)) for mode, sha, path in rows]
