@@ -12,7 +12,7 @@ from ingestion_pipeline.core.repositories import SourceKind, TrackedRepository
 from ingestion_pipeline.settings import load_settings
 from ingestion_pipeline.tracking.track import track_repository
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -126,6 +126,7 @@ def _pick_words(services: Services, row: TrackedRepository) -> str:
     names = (
         str(point.payload["symbol"] or PurePosixPath(point.payload["path"]).stem).rsplit(".", 1)[-1]
         for point in itertools.islice(points, _SAMPLE_SYMBOLS)
+        if "test" not in point.payload["path"]
     )
     candidates = {name: len(set(split_identifier(name))) for name in names}
     fitting = {name: count for name, count in candidates.items() if 1 <= count <= 4}

@@ -55,14 +55,15 @@ def clone_repository(
     started_at, begin = clock.now(), time.perf_counter()
     sweep_work_folders(work_folder.parent, started_at)
     wanted = repository.tracked_branches
-    fetched = mirror.fetch(host.get_fetch_source(repository.hosted), wanted)
-    missing = tuple(branch for branch in wanted if branch not in fetched.heads)
-    if missing and repository.branches and not fetched.heads:
+    try:
+        fetched = mirror.fetch(host.get_fetch_source(repository.hosted), wanted)
+    except BranchNotFoundError as error:
         raise BranchNotFoundError(
-            f"{repository.partition_key} has no branch {', '.join(missing)} any more. Choose "
-            f"others with `ingestion-pipeline track {repository.partition_key} --branch NAME`; "
-            "the points of the last sync stay until then."
-        )
+            f"{repository.partition_key} has no branch {', '.join(wanted)} any more. Choose others "
+            f"with `ingestion-pipeline track {repository.partition_key} --branch NAME`; the points "
+            "of the last sync stay until then."
+        ) from error
+    missing = tuple(branch for branch in wanted if branch not in fetched.heads)
     branches = tuple(
         _compare_branch(repository, target, branch, head, work_folder / f"branch-{number}")
         for number, (branch, head) in enumerate(sorted(fetched.heads.items()))

@@ -7,7 +7,6 @@ import dagster as dg
 from ingestion_pipeline.core.errors import IngestionError
 from ingestion_pipeline.orchestration.build import build_definitions
 from ingestion_pipeline.orchestration.jobs import SYNC_JOB_NAME
-from ingestion_pipeline.orchestration.partitions import ASSET_KEY
 
 
 class SyncFailedError(IngestionError):
@@ -42,15 +41,12 @@ def sync_partition(instance: dg.DagsterInstance, partition_key: str) -> SyncRun:
     )
     if not result.success:
         raise SyncFailedError(_explain(result))
-    [materialization] = [
-        event.asset_materialization
-        for event in result.get_asset_materialization_events()
-        if event.asset_key == ASSET_KEY
-    ]
+    [event] = result.get_asset_materialization_events()
+    shown = event.step_materialization_data.materialization.metadata
     failed = tuple(
         check.check_name for check in result.get_asset_check_evaluations() if not check.passed
     )
-    metadata = {name: value.value for name, value in materialization.metadata.items()}
+    metadata = {name: value.value for name, value in shown.items()}
     return SyncRun(result.run_id, metadata, failed)
 
 

@@ -83,16 +83,23 @@ def make_reconciliation_schedule(settings: Settings) -> dg.ScheduleDefinition:
     def nightly_reconciliation(
         context: dg.ScheduleEvaluationContext,
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        services: Services = context.resources.services
-        sync_partitions(services, context.instance)
-        rows = services.state.list_repositories()
-        check = check_freshness(services, context.instance, rows, look_up_all=True)
-        chosen, _ = select_runs(check.decisions, cap=len(rows))
-        if not chosen:
-            return dg.SkipReason(summarize(check.decisions, check.report))
-        return [make_request(decision) for decision in chosen]
+        return run_nightly(context.resources.services, context.instance)
 
     return nightly_reconciliation
+
+
+def run_nightly(
+    services: Services, instance: dg.DagsterInstance
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """Check every tracked repository, all its heads looked up, and ask for every run needed."""
+    notes = sync_partitions(services, instance)
+    rows = services.state.list_repositories()
+    check = check_freshness(services, instance, rows, look_up_all=True)
+    chosen, _ = select_runs(check.decisions, cap=len(rows))
+    if not chosen:
+        summary = summarize(check.decisions, check.report)
+        return dg.SkipReason(" ".join((summary, *notes, *check.notes)))
+    return [make_request(decision) for decision in chosen]
 
 
 def _take_window(rows: list[TrackedRepository], after: str, size: int) -> list[TrackedRepository]:

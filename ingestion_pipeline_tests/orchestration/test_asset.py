@@ -71,7 +71,6 @@ def test_checks_notice_a_store_that_lost_or_gained_points(
     result = dg.materialize(
         [*(world.definitions.assets or ()), *(world.definitions.asset_checks or ())],
         selection=dg.AssetSelection.checks_for_assets("repository_points"),
-        partition_key=KEY,
         instance=instance,
         resources=dict(world.definitions.resources or {}),
         raise_on_error=False,

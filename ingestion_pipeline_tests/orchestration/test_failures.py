@@ -54,22 +54,6 @@ def test_a_broken_upsert_fails_the_run_and_the_next_one_mends(
     assert world.paths() == {"README.md", "src/purr.py", "src/new.py"}
 
 
-def test_a_run_is_taken_up_again_from_the_op_that_failed(
-    world: World, instance: dg.DagsterInstance
-) -> None:
-    fail_store(world, RuntimeError("the disk is on fire"))
-    failed = world.sync(instance)
-    assert not failed.success
-    job = world.definitions.resolve_job_def("sync_repository")
-    again = job.execute_in_process(
-        instance=instance,
-        partition_key=KEY,
-        raise_on_error=False,
-        op_selection=None,
-    )
-    assert again.success
-
-
 def test_a_host_that_is_down_fails_the_clone_and_keeps_the_points(
     world: World, instance: dg.DagsterInstance
 ) -> None:
@@ -124,7 +108,9 @@ def test_one_branch_of_two_is_gone_and_the_other_still_moves(
     assert "src/new.py" in world.paths("main")
     assert world.paths("next") == {"extra.rb"}
     [event] = result.get_asset_materialization_events()
-    assert event.asset_materialization.metadata["missing_branches"].value == "next"
+    assert (
+        event.step_materialization_data.materialization.metadata["missing_branches"].value == "next"
+    )
 
 
 def test_the_only_branch_is_gone(world: World, instance: dg.DagsterInstance) -> None:
@@ -157,7 +143,7 @@ def test_an_empty_repository_is_no_error(world: World, instance: dg.DagsterInsta
     assert result.success
     assert world.points() == {}
     [event] = result.get_asset_materialization_events()
-    assert event.asset_materialization.metadata["head"].value == "none"
+    assert event.step_materialization_data.materialization.metadata["head"].value == "none"
 
 
 def test_an_emptied_repository_keeps_its_points(world: World, instance: dg.DagsterInstance) -> None:
@@ -195,5 +181,5 @@ def test_large_odd_and_linked_files_do_not_stop_a_sync(
     assert result.success
     assert "caf\\xe9.py" in world.paths()
     [event] = result.get_asset_materialization_events()
-    skipped = event.asset_materialization.metadata["skipped_files"].value
+    skipped = event.step_materialization_data.materialization.metadata["skipped_files"].value
     assert skipped == {"too large": 1, "symlink": 1, "submodule": 1}

@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.test_utils import create_run_for_test
 
 from ingestion_pipeline.core.errors import (
@@ -14,7 +15,7 @@ from ingestion_pipeline.core.errors import (
 from ingestion_pipeline.core.repositories import RepositoryStatus
 from ingestion_pipeline.orchestration.cursor import SensorCursor
 from ingestion_pipeline.orchestration.partitions import PARTITION_TAG, PARTITIONS_NAME
-from ingestion_pipeline.orchestration.sensors import run_tick
+from ingestion_pipeline.orchestration.sensors import run_nightly, run_tick
 from ingestion_pipeline_tests.fakes.code_host import make_hosted
 from ingestion_pipeline_tests.orchestration.world import KEY, World
 
@@ -64,7 +65,7 @@ def test_a_push_that_moves_no_tracked_branch_is_remembered(
     assert world.row.pushed_at_seen == "2026-05-05T00:00:00Z"
 
 
-@pytest.mark.parametrize("status", [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED])
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
 def test_a_run_in_progress_is_waited_for_whatever_its_job(
     world: World, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
 ) -> None:
@@ -166,20 +167,30 @@ def test_a_cursor_survives_its_own_format() -> None:
     assert SensorCursor.parse(cursor.format()) == cursor
 
 
-def test_the_sensor_and_the_schedule_run_as_dagster_runs_them(
-    world: World, instance: dg.DagsterInstance
-) -> None:
+def test_the_sensor_runs_as_dagster_runs_it(world: World, instance: dg.DagsterInstance) -> None:
     repository = world.definitions.get_repository_def()
     sensor = repository.get_sensor_def("repository_freshness")
     context = dg.build_sensor_context(
         instance=instance, repository_def=repository, resources={"services": world.services}
     )
-    assert requested_keys(sensor.evaluate_tick(context)) == [KEY]
-    schedule = repository.get_schedule_def("nightly_reconciliation")
-    nightly = dg.build_schedule_context(
-        instance=instance, repository_def=repository, resources={"services": world.services}
-    )
-    assert requested_keys(schedule.evaluate_tick(nightly)) == [KEY]
+    with partition_loading_context(dynamic_partitions_store=instance):
+        assert requested_keys(sensor.evaluate_tick(context)) == [KEY]
+
+
+def test_the_nightly_reconciliation_finds_what_pushed_at_cannot_tell(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    world.push({"extra.rb": "def extra\nend\n"}, branch="next", orphan=True)
+    world.track(instance, ["next"])
+    world.sync(instance)
+    assert isinstance(run_nightly(world.services, instance), dg.SkipReason)
+    pushed_at = world.row.hosted.pushed_at
+    sha = world.git.commit({"more.rb": "def more\nend\n"}, branch="next")
+    world.host.push(KEY, "next", sha, str(pushed_at))
+    assert requested(tick(world, instance)) == []
+    requests = run_nightly(world.services, instance)
+    assert isinstance(requests, list)
+    assert [request.partition_key for request in requests] == [KEY]
 
 
 def requested_keys(data: Any) -> list[str]:

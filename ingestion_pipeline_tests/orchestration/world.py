@@ -134,7 +134,7 @@ class World:
 def materialization(result: dg.ExecuteInProcessResult) -> dg.AssetMaterialization:
     """Return the one materialization of a run."""
     [event] = result.get_asset_materialization_events()
-    return event.asset_materialization
+    return event.step_materialization_data.materialization
 
 
 def failed_steps(result: dg.ExecuteInProcessResult) -> dict[str, str]:
