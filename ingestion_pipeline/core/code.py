@@ -96,7 +96,7 @@ class SkippedFile:
         path: Repository path.
         blob_sha: Git object id, "" for a submodule.
         reason: ``binary``, ``too large``, ``symlink``, ``submodule``, ``empty``,
-            ``unsafe path`` or ``parser failed: …``.
+            ``long lines`` (minified), ``unsafe path`` or ``parser failed: …``.
     """
 
     path: str

@@ -2,7 +2,8 @@
 
 The names that query files give to captures:
 
-- ``definition.class``, ``definition.function``; ``definition.impl`` (attaches what is inside to a
+- ``definition.class``, ``definition.function`` (a method where it stands directly in a type),
+  ``definition.method`` (one wherever it stands); ``definition.impl`` (attaches what is inside to a
   type, is no symbol itself); ``definition.namespace`` (only qualifies names). Together with
   ``name`` (or ``name.qualified``, split at ``::``), and where they exist ``body`` (the signature
   ends where it starts), ``head`` (the signature ends where it ends) and ``receiver`` (the type
@@ -40,7 +41,7 @@ class Definition:
     """One definition as captured; spans are half-open byte ranges.
 
     Args:
-        role: ``class``, ``function``, ``impl`` or ``namespace``.
+        role: ``class``, ``function``, ``method``, ``impl`` or ``namespace``.
         name: The simple name (of the type, for ``impl``), "" where it has none.
         receiver: The type it belongs to by its own declaration, dotted, "" for none.
         start: With decorators and wrappers.
@@ -196,6 +197,7 @@ RECORDERS: dict[str, Callable[[Syntax, Captures], None]] = {
     "definition.class": _record_definition,
     "definition.function": _record_definition,
     "definition.impl": _record_definition,
+    "definition.method": _record_definition,
     "definition.namespace": _record_definition,
     "docstring": _record_docstring,
     "docstring.file": _record_file_docstring,

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import textwrap
 from bisect import bisect_right
 from collections.abc import Sequence
 
@@ -114,7 +115,7 @@ def clean_comment(text: str) -> str:
         bare = _CLOSING.sub("", bare).rstrip()
         if not _DECORATION.match(bare) and not _DIRECTIVE.match(bare.lstrip()):
             kept.append(_XML_TAG.sub("", _XML_REFERENCE.sub(r"\1", bare)) if is_xml else bare)
-    return inspect.cleandoc("\n".join(kept)).strip()
+    return textwrap.dedent("\n".join(kept)).strip()
 
 
 def clean_docstring(text: str) -> str:

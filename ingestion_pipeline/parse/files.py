@@ -49,6 +49,9 @@ def parse_file(file: SourceFile, limits: ParseLimits = DEFAULT_LIMITS) -> FileFa
     """
     try:
         return _parse(file, limits)
+    except TimeoutError:
+        _logger.warning("Skipped %s: parsing took over %s s", file.path, limits.timeout_seconds)
+        return _skip(file, "parser failed: TimeoutError")
     except Exception as error:  # the one broad catch: no content may stop a repository's sync
         _logger.warning("Skipped %s: the parser failed", file.path, exc_info=True)
         return _skip(file, f"parser failed: {type(error).__name__}")

@@ -1,13 +1,14 @@
 """Files without a grammar: Markdown and other text."""
 
 import re
+from itertools import pairwise
 
 from ingestion_pipeline.parse.comments import MAX_DOCSTRING_CHARS
 
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n(?:---|\.\.\.)\n", re.DOTALL)
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+)")
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.*?)[ \t#]*$")
-_UNDERLINE = re.compile(r"^(?:={2,}|-{2,})\s*$")
+_UNDERLINE = re.compile(r"^(?:=+|-{2,})\s*$")
 _LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
 _TAG = re.compile(r"<[^<>]{1,500}>")
 _EMPHASIS = re.compile(r"[*`]+")
@@ -28,7 +29,7 @@ def read_markdown(text: str) -> tuple[str, list[str]]:
     headings: list[str] = []
     paragraph: list[str] = []
     is_paragraph_closed = False
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+    for line, following in pairwise([*lines, ""]):
         heading = _read_heading(line, following)
         words = "" if _RULE.match(line) else _strip_inline(line)
         if heading:

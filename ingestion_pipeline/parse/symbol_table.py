@@ -30,6 +30,7 @@ class _Frame:
     outer: int
 
 
+_SYMBOL_ROLES = ("class", "function", "method")
 _FILE = _Frame(end=0, symbol=-1, path="", is_type=False, depth=0, outer=-1)
 
 
@@ -85,12 +86,12 @@ class SymbolTable:
         if outer.depth >= max_depth:
             return None
         path = _join_path(outer.path, definition.receiver, definition.name)
-        is_symbol = definition.role in ("class", "function")
+        is_symbol = definition.role in _SYMBOL_ROLES
         parent = self._find_parent(definition, outer)
         place = Place(
             parent=parent,
             key=self._make_key(path) if is_symbol else path,
-            is_member=outer.is_type or bool(definition.receiver),
+            is_member=outer.is_type or bool(definition.receiver) or definition.role == "method",
         )
         self._starts.append(definition.start)
         self._frames.append(

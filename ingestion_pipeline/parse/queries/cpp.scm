@@ -26,7 +26,11 @@
         (qualified_identifier
           name: [(identifier) @call (template_function name: (identifier) @call)])
       ])
-    (field_expression field: (template_method name: (field_identifier) @call))
+    (field_expression
+      field: [
+        (template_method name: (field_identifier) @call)
+        (dependent_name (template_method name: (field_identifier) @call))
+      ])
   ])
 (new_expression
   type: [

@@ -3,8 +3,8 @@
 (struct_declaration name: (identifier) @name body: (_)? @body) @definition.class
 (record_declaration name: (identifier) @name body: (_)? @body) @definition.class
 (enum_declaration name: (identifier) @name body: (_)? @body) @definition.class
-(method_declaration name: (identifier) @name body: (_)? @body) @definition.function
-(constructor_declaration name: (identifier) @name body: (_)? @body) @definition.function
+(method_declaration name: (identifier) @name body: (_)? @body) @definition.method
+(constructor_declaration name: (identifier) @name body: (_)? @body) @definition.method
 (local_function_statement name: (identifier) @name body: (_)? @body) @definition.function
 (class_declaration (base_list [(identifier) (generic_name) (qualified_name)] @base))
 (interface_declaration (base_list [(identifier) (generic_name) (qualified_name)] @base))

@@ -3,9 +3,9 @@
 (enum_declaration name: (identifier) @name body: (_) @body) @definition.class
 (record_declaration name: (identifier) @name body: (_) @body) @definition.class
 (annotation_type_declaration name: (identifier) @name body: (_) @body) @definition.class
-(method_declaration name: (identifier) @name body: (_)? @body) @definition.function
-(constructor_declaration name: (identifier) @name body: (_) @body) @definition.function
-(compact_constructor_declaration name: (identifier) @name body: (_) @body) @definition.function
+(method_declaration name: (identifier) @name body: (_)? @body) @definition.method
+(constructor_declaration name: (identifier) @name body: (_) @body) @definition.method
+(compact_constructor_declaration name: (identifier) @name body: (_) @body) @definition.method
 (superclass (_) @base)
 (super_interfaces (type_list (_) @base))
 (extends_interfaces (type_list (_) @base))

@@ -3,7 +3,7 @@
 (trait_declaration name: (name) @name body: (_) @body) @definition.class
 (enum_declaration name: (name) @name body: (_) @body) @definition.class
 (function_definition name: (name) @name body: (_) @body) @definition.function
-(method_declaration name: (name) @name body: (_)? @body) @definition.function
+(method_declaration name: (name) @name body: (_)? @body) @definition.method
 (base_clause [(name) (qualified_name)] @base)
 (class_interface_clause [(name) (qualified_name)] @base)
 (use_declaration [(name) (qualified_name)] @base)
