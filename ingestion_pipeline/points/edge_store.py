@@ -70,9 +70,9 @@ class EdgePointStore(PointStore):
                 if not self._folder.exists(spec.name):
                     self._folder.create(spec.name, lambda path: _build_shard(path, spec))
                     return
-        _check_config(spec, self._folder.read_config(spec.name))
         with collection.reading() as shard:
             missing = [] if shard is None else _list_missing_indexes(shard, spec)
+        _check_config(spec, self._folder.read_config(spec.name))
         if missing:
             with collection.writing() as shard:
                 for field in missing:
