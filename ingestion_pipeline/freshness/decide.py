@@ -98,7 +98,7 @@ def _find_cause(evidence: Evidence, heads: HeadComparison) -> str:
         moves = explain_moves(evidence, heads.moved)
         pushed_at = _get_pushed_at(evidence)
         return f"pushed {pushed_at}: {moves}" if pushed_at else moves
-    if heads.leftover:
+    if heads.leftover and not heads.unindexed:  # else a lookup tells what takes its place
         return f"branch {', '.join(heads.leftover)} is not tracked any more"
     return ""
 
