@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,11 @@ from ingestion_pipeline.parse.grammars import get_parser_version
 from ingestion_pipeline.points.build import POINTS_VERSION
 from ingestion_pipeline.settings import MEBIBYTE, Settings
 from ingestion_pipeline.sources.git import GitLimits, GitMirror
-from ingestion_pipeline.sources.github import GitHubCodeHost
 from ingestion_pipeline.sources.local import LocalCodeHost
 from ingestion_pipeline.state import open_state_store
+
+# One object, so that what is kept per clock is kept per process.
+SYSTEM_CLOCK = SystemClock()
 
 if TYPE_CHECKING:
     from ingestion_pipeline.embed.encoder import Encoder
@@ -41,7 +43,7 @@ class Services:
     """
 
     settings: Settings
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock = SYSTEM_CLOCK
     make_state: Callable[[Settings], StateStore] = lambda settings: open_state_store(
         settings.state_url
     )
@@ -131,15 +133,35 @@ def build_hosts(settings: Settings, clock: Clock) -> Mapping[SourceKind, CodeHos
     """Return the code hosts by kind."""
     token = settings.github_token
     return {
-        SourceKind.GITHUB: GitHubCodeHost(
-            api_url=str(settings.github_api_url).rstrip("/"),
-            token=token.get_secret_value() if token else None,
-            allowed_hosts=settings.allowed_hosts,
-            timeout_seconds=settings.github_timeout_seconds,
-            clock=clock,
+        SourceKind.GITHUB: _get_github_host(
+            str(settings.github_api_url).rstrip("/"),
+            token.get_secret_value() if token else None,
+            settings.allowed_hosts,
+            settings.github_timeout_seconds,
+            clock,
         ),
-        SourceKind.LOCAL: LocalCodeHost(),
+        SourceKind.LOCAL: LocalCodeHost(is_allowed=settings.allow_local_repositories),
     }
+
+
+@lru_cache(maxsize=4)
+def _get_github_host(
+    api_url: str,
+    token: str | None,
+    allowed_hosts: tuple[str, ...],
+    timeout_seconds: float,
+    clock: Clock,
+) -> CodeHost:
+    """Return one host object per process: it keeps ETags from one sensor tick to the next."""
+    from ingestion_pipeline.sources.github import GitHubCodeHost
+
+    return GitHubCodeHost(
+        api_url=api_url,
+        token=token,
+        allowed_hosts=allowed_hosts,
+        timeout_seconds=timeout_seconds,
+        clock=clock,
+    )
 
 
 def build_mirror(settings: Settings, source: SourceId) -> GitMirror:

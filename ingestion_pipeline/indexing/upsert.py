@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from ingestion_pipeline.artifacts.graphs import read_graph, read_vectors
 from ingestion_pipeline.core.clock import Clock
 from ingestion_pipeline.core.errors import PermanentError
-from ingestion_pipeline.core.graph import NodeType
+from ingestion_pipeline.core.graph import CodeGraph, NodeType
 from ingestion_pipeline.core.points import IndexStamp, Point, make_point_id
 from ingestion_pipeline.core.state import IndexedBranch
 from ingestion_pipeline.embed import ENCODER_DIM, ENCODER_VERSION
@@ -105,34 +106,44 @@ def _write_branch(
     before = _mark_unfinished(target, cloned, branch)
     graph, vectors = read_graph(branch.graph_path), read_vectors(branch.vectors_path)
     documents = build_document_points(graph, vectors, make_sparse_vectors(graph), context)
-    written = writer.write_documents(documents, rewrite=branch.rewrite)
-    _add_counts(counts, written)
-    words = make_query_sparse(cloned.repository.hosted.full_name)
-    file_vectors = get_file_vectors(graph, vectors)
-    if not len(file_vectors):
-        file_vectors = np.full((1, ENCODER_DIM), ENCODER_DIM**-0.5, dtype=np.float32)
-    types = graph.nodes["type"]
-    file_count = int((types == int(NodeType.FILE)).sum())
-    symbol_count = int((types > int(NodeType.FILE)).sum())
-    row = IndexedBranch(
-        branch=branch.branch,
-        head_sha=branch.head_sha,
-        pushed_at=stamp.pushed_at,
-        fingerprint=target.fingerprint,
-        collection=target.collection,
-        indexed_at=stamp.indexed_at,
-        file_count=file_count,
-        symbol_count=symbol_count,
-        point_count=file_count + symbol_count + 1,
+    _add_counts(counts, writer.write_documents(documents, rewrite=branch.rewrite))
+    writer.finish(
+        _make_repository_point(graph, vectors, context), _make_row(graph, context, target)
     )
-    writer.finish(build_repository_point(file_vectors, words, context), row)
     if before is None:
         counts.added += 1
-    else:
-        counts.changed += 1
-        if before.collection != target.collection:
-            where = branch_filter(source, branch.branch)
-            target.store.delete_matching(before.collection, where)
+        return
+    counts.changed += 1
+    if before.collection != target.collection:
+        target.store.delete_matching(before.collection, branch_filter(source, branch.branch))
+
+
+def _make_repository_point(
+    graph: CodeGraph, vectors: npt.NDArray[np.float32], context: BranchContext
+) -> Point:
+    file_vectors = get_file_vectors(graph, vectors)
+    if not len(file_vectors):
+        # Nothing to be the mean of: a direction that is like nothing in particular.
+        file_vectors = np.full((1, ENCODER_DIM), ENCODER_DIM**-0.5, dtype=np.float32)
+    words = make_query_sparse(context.repository.full_name)
+    return build_repository_point(file_vectors, words, context)
+
+
+def _make_row(graph: CodeGraph, context: BranchContext, target: IndexTarget) -> IndexedBranch:
+    types = graph.nodes["type"].to_numpy()
+    files = int(np.count_nonzero(types == NodeType.FILE))
+    symbols = int(np.count_nonzero(types > NodeType.FILE))
+    return IndexedBranch(
+        branch=context.branch,
+        head_sha=context.stamp.commit_sha,
+        pushed_at=context.stamp.pushed_at,
+        fingerprint=target.fingerprint,
+        collection=target.collection,
+        indexed_at=context.stamp.indexed_at,
+        file_count=files,
+        symbol_count=symbols,
+        point_count=files + symbols + 1,
+    )
 
 
 def _mark_unfinished(

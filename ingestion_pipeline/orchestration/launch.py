@@ -1,5 +1,6 @@
 """Running one partition in this process, through Dagster, for the command line."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import dagster as dg
@@ -24,7 +25,7 @@ class SyncRun:
     """
 
     run_id: str
-    metadata: dict[str, object]
+    metadata: Mapping[str, object]
     failed_checks: tuple[str, ...]
 
 
