@@ -64,6 +64,7 @@ def search_like(
     collection: str,
     *,
     filters: SearchFilters = _ANY,
+    found_in: SearchFilters | None = None,
     limit: int = 10,
 ) -> list[SearchHit]:
     """Find what is like an indexed file or symbol; itself, on any branch, is left out.
@@ -72,7 +73,9 @@ def search_like(
         reference: ``path`` or ``path::symbol``.
         store: Where the points are.
         collection: Name.
-        filters: Conditions on the hits; repository and branch also say where to find the reference.
+        filters: Conditions on the hits.
+        found_in: Repository and branch of the reference itself, where its path stands in several;
+            None for those of ``filters``.
         limit: Most hits to return.
 
     Returns:
@@ -84,7 +87,7 @@ def search_like(
         PointStoreUnavailableError: From the store.
         AuthenticationError: From the store.
     """
-    point = find_point(parse_reference(reference), store, collection, filters)
+    point = find_point(parse_reference(reference), store, collection, found_in or filters)
     dense, sparse = point.dense or (), point.sparse or SparseVector((), ())
     itself = identify(point.payload)
     return _search_both(store, collection, dense, sparse, filters, limit, itself)
