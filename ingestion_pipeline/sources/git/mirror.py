@@ -95,6 +95,15 @@ class GitMirror:
         seconds = time.monotonic() - begin
         return FetchResult(fetched.heads, fetched.is_empty, None, seconds, reason)
 
+    def remove(self) -> None:
+        """Delete the mirror; nothing happens when there is none.
+
+        Raises:
+            RepositoryBusyError: A fetch held it all the time.
+        """
+        with self._locked():
+            shutil.rmtree(self.path, ignore_errors=True)
+
     def list_tree(self, commit_sha: str) -> list[TreeEntry]:
         """Return everything that a fetched commit holds: all of it, or an error.
 
@@ -177,9 +186,9 @@ class GitMirror:
 
     def _update(self, source: FetchSource, branches: Sequence[str]) -> FetchedHeads:
         fetched = remote.fetch_branches(self.path, source, branches, self._limits)
-        # Blobs between two limits are missing for good: the lowest one that ever held counts.
-        fetched_limit = mirror_files.read_fetched_limit(self.path)
-        mirror_files.write_manifest(self.path, min(fetched_limit, self._limits.max_file_bytes))
+        # Never more than before, or the mirror would have been rebuilt: the lowest limit counts,
+        # because blobs that a fetch left out do not come with a later one.
+        mirror_files.write_manifest(self.path, self._limits.max_file_bytes)
         return fetched
 
     def _rebuild(
