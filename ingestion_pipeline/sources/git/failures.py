@@ -140,8 +140,7 @@ def explain_failure(
         return make_size_error(source.url, limits)
     if re.search(r"signal:? 24|CPU time limit", text):
         return _explain_timeout(source, limits, received_bytes=1)
-    local = (_PERMISSION_DENIED,) if source.url.startswith("/") else ()
-    for pattern, kind, advice in (*local, *_PATTERNS):
+    for pattern, kind, advice in _choose_patterns(source):
         if re.search(pattern, text):
             return _make(kind, source, advice, outcome.stderr)
     return None
@@ -198,6 +197,14 @@ def _find_secrets(authorization: str) -> list[str]:
             decoded = ""
         secrets |= {decoded, decoded.partition(":")[2]}
     return sorted((secret for secret in secrets if secret), key=len, reverse=True)
+
+
+def _choose_patterns(source: FetchSource) -> list[tuple[str, type[IngestionError], str]]:
+    """Return the patterns that fit: a repository of this machine has no host to be unavailable."""
+    if not source.url.startswith("/"):
+        return list(_PATTERNS)
+    here = [rule for rule in _PATTERNS if not issubclass(rule[1], HostUnavailableError)]
+    return [_PERMISSION_DENIED, *here]
 
 
 def _make(

@@ -57,13 +57,6 @@ def write_manifest(git_dir: Path, max_file_bytes: int) -> None:
     temporary.replace(git_dir / _MANIFEST)
 
 
-def read_fetched_limit(git_dir: Path) -> int:
-    """Return the limit on files that a sound mirror was built with, in bytes."""
-    manifest = _read_manifest(git_dir)
-    assert manifest is not None
-    return manifest["max_file_bytes"]
-
-
 def mark_damaged(git_dir: Path) -> None:
     """Make the next fetch build the mirror anew."""
     (git_dir / _MANIFEST).unlink(missing_ok=True)

@@ -125,7 +125,7 @@ def _run_fetch(
     outcome = run_supervised(arguments, build_fetch_environment(source, limits), limits)
     if outcome.exit_code == 0 or not is_tolerated(outcome.stderr):
         return outcome
-    # Before 2.45 git forgets which problems to tolerate when a filter is used. Once more without
+    # git 2.39 forgets which problems to tolerate when a filter is used. Once more without
     # fsck, then; a path that stands in a tree twice is also found when the tree is listed.
     lenient = build_fetch_environment(source, limits, check_objects=False)
     return run_supervised(arguments, lenient, limits)

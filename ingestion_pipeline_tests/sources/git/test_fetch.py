@@ -109,6 +109,7 @@ def test_a_branch_that_is_gone_is_absent_and_the_others_are_fetched(
     repository.delete_branch("old")
 
     assert mirror.fetch(source, ["old", "main"]).heads == {"main": repository.head()}
+    assert len(list((mirror.path / "refs" / "tips").iterdir())) == 1
 
 
 @pytest.mark.parametrize(

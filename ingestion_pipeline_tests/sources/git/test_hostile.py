@@ -154,11 +154,15 @@ def test_a_duplicate_path_behind_a_tolerated_problem_is_found_on_listing(
     blob = bytes.fromhex(repository.write_object("blob", b"x\n"))
     tree = repository.write_object("tree", b"".join(b"100644 a\0" + blob for _ in range(2)))
     padded = repository.write_object("tree", b"040000 dir\0" + bytes.fromhex(tree))
-    sha = repository.commit_object(f"tree {padded}\n")
+    repository.commit_object(f"tree {padded}\n")
 
     with pytest.raises(RepositoryUnavailableError, match="malformed"):
-        mirror.fetch(source, ["main"])
-        mirror.list_tree(sha)
+        _fetch_and_list(mirror, source)
+
+
+def _fetch_and_list(mirror: GitMirror, source: FetchSource) -> None:
+    """Newer versions of git find the problem on the fetch, older ones leave it to the listing."""
+    mirror.list_tree(mirror.fetch(source, ["main"]).heads["main"])
 
 
 @pytest.mark.parametrize("names", [(b"a", b"a"), (b"b", b"a")], ids=["duplicate", "unsorted"])

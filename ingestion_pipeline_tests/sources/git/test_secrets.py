@@ -104,7 +104,7 @@ def test_only_the_fetch_itself_knows_the_token_and_only_for_its_url(source: Fetc
 
 
 def test_nothing_of_our_own_environment_reaches_git(
-    monkeypatch: pytest.MonkeyPatch, source: FetchSource
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirror: GitMirror, source: FetchSource
 ) -> None:
     for name in ("GIT_DIR", "GIT_TRACE", "GIT_SSH_COMMAND", "INGESTION_GITHUB_TOKEN", "HOME"):
         monkeypatch.setenv(name, f"/from-outside/{TOKEN}")
@@ -114,3 +114,8 @@ def test_nothing_of_our_own_environment_reaches_git(
     assert not any("from-outside" in value for value in environment.values())
     assert environment["GIT_ALLOW_PROTOCOL"] == "http"
     assert build_read_environment()["GIT_ALLOW_PROTOCOL"] == "none"
+
+    monkeypatch.setenv("GIT_TRACE", str(tmp_path / "trace"))
+    tree = mirror.list_tree(mirror.fetch(source, ["main"]).heads["main"])
+    assert len(list(mirror.read_files(tree))) == 2
+    assert not (tmp_path / "trace").exists()
