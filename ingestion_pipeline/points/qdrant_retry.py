@@ -85,6 +85,8 @@ class RetryingCaller:
             return retrying(function)
         except (ResponseHandlingException, UnexpectedResponse, QdrantException) as error:
             translated = self._translate(error)
+        except json.JSONDecodeError:
+            translated = self._translate_stranger("a body that is no JSON")
         except ValueError as error:  # qdrant-client's local mode raises nothing else
             translated = _translate_local(error)
         raise translated
@@ -103,10 +105,7 @@ class RetryingCaller:
             )
         if isinstance(error, UnexpectedResponse):
             return self._translate_response(error)
-        return ConfigurationError(
-            f"What answers at {self._address} does not speak Qdrant's API ({_describe(error)}). "
-            "Check INGESTION_QDRANT_URL."
-        )
+        return self._translate_stranger(_describe(error))
 
     def _translate_response(self, error: UnexpectedResponse) -> Exception:
         message = _read_message(error)
@@ -116,16 +115,19 @@ class RetryingCaller:
                 "INGESTION_QDRANT_API_KEY to a key that may read and write the collections."
             )
         if message is None:
-            return ConfigurationError(
-                f"{self._address} answered {error.status_code} without Qdrant's error message. "
-                "Check INGESTION_QDRANT_URL, a proxy's path included."
-            )
+            return self._translate_stranger(f"{error.status_code} without Qdrant's error message")
         if error.status_code == 404:
             return MissingCollectionError(message)
         if _is_about_vectors(message):
             return StoreMismatchError(f"Qdrant at {self._address}: {message}")
         return PermanentError(
             f"Qdrant at {self._address} refused the request ({error.status_code}): {message}"
+        )
+
+    def _translate_stranger(self, symptom: str) -> Exception:
+        return ConfigurationError(
+            f"What answers at {self._address} does not speak Qdrant's API ({symptom}). Check "
+            "INGESTION_QDRANT_URL, a proxy's path included."
         )
 
 

@@ -12,6 +12,7 @@
         server.revive()                               # … and back, with what was written before
 """
 
+import importlib.metadata
 import json
 import threading
 from collections.abc import Callable, Iterable
@@ -27,6 +28,8 @@ from ingestion_pipeline_tests.servers.qdrant_rest_shards import (
     UnknownCollectionError,
 )
 
+# Said to be the server's: the client warns of one that is more than a minor release away.
+CLIENT_VERSION = importlib.metadata.version("qdrant-client")
 # Longer than any client's time-out in a test; a silent request ends with its server anyway.
 SILENCE_SECONDS = 120.0
 
@@ -196,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _perform(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         parts = [unquote(part) for part in path.strip("/").split("/")]
         if parts == [""]:
-            return 200, {"title": "qdrant - vector search engine", "version": "1.20.0"}
+            return 200, {"title": "qdrant - vector search engine", "version": CLIENT_VERSION}
         if parts[0] != "collections":
             return 404, {"status": {"error": f"no such path: {path}"}}
         try:
