@@ -30,17 +30,18 @@ KEYWORDS = frozenset(
 
 
 def stem(word: str) -> str:
-    """Strip the commonest English endings from a lowercase word; cheap, and stable for ever."""
-    if len(word) == 4:
-        return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
-    if len(word) < 4:
+    """Strip the commonest English endings from a lowercase word; cheap, and stable for ever.
+
+    The plural goes first, so that ``values`` and ``value`` both become ``valu``.
+    """
+    if len(word) >= 4 and word.endswith("s") and not word.endswith(("ss", "ies")):
+        word = word[:-1]
+    if len(word) <= 4:
         return word
     rules = (("ies", 5, 3, "y"), ("ing", 7, 3, ""), ("ed", 6, 2, ""))
     for ending, least, cut, tail in rules:
         if word.endswith(ending) and len(word) >= least:
             return word[:-cut] + tail
-    if word.endswith("s") and not word.endswith("ss"):
-        return word[:-1]
     return word[:-1] if word.endswith("e") else word
 
 

@@ -86,10 +86,9 @@ class Adjacency:
         senders = neighbours.senders[offsets[0] : offsets[-1]]
         with quiet_torch():
             return torch.sparse_csr_tensor(
-                torch.from_numpy(offsets - offsets[0]),
-                torch.from_numpy(senders),
-                torch.ones(len(senders)),
+                torch.from_numpy(offsets - offsets[0]).to(device),
+                torch.from_numpy(senders).to(device),
+                torch.ones(len(senders), device=device),
                 size=(stop - start, self._count),
-                device=device,
                 check_invariants=False,
             )

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_DOTS = 5000
-# As many folders as the colour map has colours, less one for all the others.
-_COLOURED_FOLDERS = 9
+# matplotlib's default colours without its grey, which all other folders share.
+_COLOURS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C8", "C9")
+_OTHER_COLOUR = "0.8"
 _OTHER = "other"
 _SUM_ROWS = 65_536
 
@@ -46,7 +47,9 @@ def project_2d(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _draw_folder(axes: "Axes", dots: npt.NDArray[np.float32], colour: str, label: str) -> None:
-    axes.scatter(dots[:, 0], dots[:, 1], s=9, alpha=0.7, linewidths=0, color=colour, label=label)
+    order = 1 if colour == _OTHER_COLOUR else 2  # the others lie below
+    style = {"s": 9, "alpha": 0.7, "linewidths": 0, "zorder": order}
+    axes.scatter(dots[:, 0], dots[:, 1], color=colour, label=label, **style)
 
 
 def _make_label(folder: str, count: int) -> str:
@@ -83,15 +86,17 @@ def render_code_map(points_2d: npt.NDArray[np.float32], folders: Sequence[str]) 
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_axis_off()
-    for rank, name in enumerate(ranked[:_COLOURED_FOLDERS]):
-        _draw_folder(axes, dots[names == name], f"C{rank}", _make_label(name, counts[name]))
-    others = ranked[_COLOURED_FOLDERS:]
+    for name, colour in zip(ranked, _COLOURS, strict=False):
+        _draw_folder(axes, dots[names == name], colour, _make_label(name, counts[name]))
+    others = ranked[len(_COLOURS) :]
     if others:
         rest = sum(counts[name] for name in others)
         in_rest = np.isin(names, np.array(others, dtype=object))
-        _draw_folder(axes, dots[in_rest], "0.7", _make_label(_OTHER, rest))
+        _draw_folder(axes, dots[in_rest], _OTHER_COLOUR, _make_label(_OTHER, rest))
     if ranked:
-        legend = axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        legend = axes.legend(
+            loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=3
+        )
         for text in legend.get_texts():
             text.set_parse_math(False)
     png = io.BytesIO()

@@ -18,10 +18,10 @@ B = 0.75
 FIELD_WEIGHTS = {TermField.NAME: 3.0, TermField.BODY: 1.0, TermField.PATH: 1.0, TermField.DOC: 1.0}
 
 AVERAGE_LENGTHS = {
-    NodeType.DIRECTORY: 5.0,
-    NodeType.FILE: 500.0,
-    NodeType.CLASS: 150.0,
-    NodeType.FUNCTION: 40.0,
+    NodeType.DIRECTORY: 6.0,
+    NodeType.FILE: 530.0,
+    NodeType.CLASS: 115.0,
+    NodeType.FUNCTION: 47.0,
 }
 """Weighted words of an average node of each type. Frozen, so that a node's vector depends on that
 node alone."""

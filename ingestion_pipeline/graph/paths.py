@@ -152,4 +152,4 @@ class PathIndex:
         base = normalize(f"{folder}/{target}" if folder else target)
         if base is None:
             return []
-        return self.find_first(base + ending for ending in endings)
+        return self.find_first((base + ending).lstrip("/") for ending in endings)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion_pipeline.artifacts import (
@@ -22,6 +22,7 @@ from ingestion_pipeline_tests.artifacts.strategies import files, skipped
 FACTS = FileFacts("a.py", "1", "python", size_bytes=10, line_count=3)
 
 
+@settings(deadline=None, max_examples=40)
 @given(items=st.lists(files | skipped, max_size=8))
 def test_everything_comes_back_in_order(
     items: list[FileFacts | SkippedFile], tmp_path_factory: pytest.TempPathFactory

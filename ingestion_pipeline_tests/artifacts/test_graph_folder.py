@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion_pipeline.artifacts import (
@@ -53,6 +53,7 @@ def assert_same_graph(first: CodeGraph, second: CodeGraph) -> None:
             )
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     count=st.integers(0, 20),
     seed=st.integers(0, 1000),
@@ -118,6 +119,7 @@ def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
         read_graph(tmp_path / "graph")
 
 
+@settings(deadline=None, max_examples=40)
 @given(rows=st.integers(0, 30), seed=st.integers(0, 100))
 def test_vectors_come_back_as_a_map(
     rows: int, seed: int, tmp_path_factory: pytest.TempPathFactory

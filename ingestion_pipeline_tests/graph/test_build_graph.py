@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion_pipeline.core.code import FileFacts
@@ -166,6 +166,7 @@ def repositories(draw: st.DrawFn) -> list[FileFacts]:
     return files
 
 
+@settings(deadline=None, max_examples=40)
 @given(files=repositories(), data=st.data())
 def test_the_order_of_the_facts_does_not_matter(
     files: list[FileFacts], data: st.DataObject

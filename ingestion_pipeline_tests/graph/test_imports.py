@@ -34,6 +34,8 @@ CASES = [
     ("src/a.ts", "../lib", ["lib/index.ts", "lib.md"], {"lib/index.ts"}),
     ("src/a.ts", "./b.js", ["src/b.ts"], {"src/b.ts"}),
     ("src/a.tsx", ".", ["src/index.tsx"], {"src/index.tsx"}),
+    ("test/a.js", "..", ["index.js"], {"index.js"}),
+    ("a.js", ".", ["index.js"], {"index.js"}),
     ("src/a.js", "./data.json?raw", ["src/data.json"], {"src/data.json"}),
     ("web/src/a.ts", "@/ui/button", ["web/src/ui/button.tsx"], {"web/src/ui/button.tsx"}),
     ("src/a.js", "react", ["src/react.js"], set()),
