@@ -1,0 +1,49 @@
+"""``python -m benchmarks [name …] [--quick] [--out FILE]``."""
+
+import argparse
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.machine import describe_load, describe_machine
+from benchmarks.report import Section, update_file
+
+NAMES = ("load", "run_overhead", "first_run", "fleet", "search", "sensor", "peak_memory")
+
+
+def main() -> None:
+    """Measure, print Markdown, and write it to a file when one is named."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)}")
+    parser.add_argument("--quick", action="store_true", help="smallest sizes, one repetition")
+    parser.add_argument("--out", type=Path, help="Markdown file to write the sections into")
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in NAMES]
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    for name in options.names or NAMES:
+        measured = _describe(name, quick=options.quick)
+        text = _measure_apart(name, quick=options.quick).render(measured)
+        print(text, flush=True)
+        if options.out is not None:
+            update_file(options.out, {name: text}, NAMES)
+
+
+def _measure_apart(name: str, *, quick: bool) -> Section:
+    """Run one benchmark in a fresh process, so that none finds what another left in memory."""
+    measure = import_module(f"benchmarks.{name}").measure
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+        return pool.submit(measure, quick=quick).result()
+
+
+def _describe(name: str, *, quick: bool) -> str:
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    command = f"python -m benchmarks {name}{' --quick' if quick else ''}"
+    return f"{now}, `{command}`, load average {describe_load()} before; {describe_machine()}."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""What loading the code location costs, and what importing torch with it would."""
+
+from pathlib import Path
+
+from benchmarks.home import Home, make_home, temporary_folder
+from benchmarks.measure import Finished, Series, interleave, run_python
+from benchmarks.report import Section, Table
+
+_BARE = "pass"
+_DAGSTER = "import dagster"
+_DEFINITIONS = "import ingestion_pipeline.definitions"
+_SHOW = "import sys; print([n for n in ('torch', 'torch_geometric') if n in sys.modules])"
+_VARIANTS = {
+    "bare interpreter": _BARE,
+    "`import dagster`": _DAGSTER,
+    "the code location": _DEFINITIONS,
+    "the code location, torch and PyG": f"{_DEFINITIONS}; import torch; import torch_geometric",
+}
+
+
+def measure(*, quick: bool) -> Section:
+    """Import in fresh processes, in turn."""
+    rounds = 1 if quick else 7
+    with temporary_folder() as folder:
+        home = make_home(folder / "home")
+        runs = interleave(
+            rounds,
+            {name: _make_action(code, home, folder) for name, code in _VARIANTS.items()},
+            warm_up=not quick,
+        )
+    loaded = runs["the code location"][0].output.strip()
+    if loaded != "[]":
+        raise RuntimeError(f"The code location imports {loaded} at module level.")
+    seconds = {name: Series.of([run.seconds for run in done]) for name, done in runs.items()}
+    peaks = {name: Series.of([run.peak_mib for run in done]) for name, done in runs.items()}
+    bare, ours, heavy = (seconds[name] for name in list(_VARIANTS)[1:])
+    rows = tuple(
+        (name, seconds[name].show(), seconds[name].over(bare).show_ratio(), peaks[name].show("MiB", 0))
+        for name in _VARIANTS
+    )
+    return Section(
+        name="load",
+        title="Loading the code location",
+        method="Fresh processes that import and end, in turn. Wall time from start to exit.",
+        figures=(
+            (
+                "Loading the code location, torch not imported",
+                f"{ours.show()}, {ours.over(bare).show_ratio()} a bare `import dagster`",
+            ),
+            ("The same with torch and PyG imported", f"{heavy.over(ours).show_ratio()} as long"),
+        ),
+        tables=(Table(("process", "wall time", "to `import dagster`", "peak memory"), rows),),
+        remarks=(
+            "Of torch and torch_geometric, `sys.modules` held after loading the code location: "
+            f"`{loaded}`.",
+        ),
+    )
+
+
+def _make_action(code: str, home: Home, folder: Path):
+    def run() -> Finished:
+        return run_python(f"{code}; {_SHOW}", environment=home.environment, folder=folder)
+
+    return run
