@@ -85,8 +85,14 @@ class GitHttpServer:
         return f"Basic {base64.b64encode(f'x-access-token:{self.token}'.encode()).decode()}"
 
     def wait_until_released(self) -> None:
-        """Block until the server is closed."""
+        """Block until the server is closed or lets go."""
         self._released.wait()
+
+    def release(self) -> None:
+        """Behave from now on, and close the connections that hang."""
+        self.misbehaviour = ""
+        hanging, self._released = self._released, threading.Event()
+        hanging.set()
 
     def make_environment(self, handler: BaseHTTPRequestHandler, path: str) -> dict[str, str]:
         """Return what ``git http-backend`` reads its request from."""

@@ -12,9 +12,7 @@ from ingestion_pipeline.state.engine import begin_transaction
 from ingestion_pipeline.state.store import SqlStateStore
 from ingestion_pipeline.state.tables import metadata
 from ingestion_pipeline_tests.fakes.state_store import FakeStateStore
-from ingestion_pipeline_tests.postgres import PostgresServer, find_free_port, postgres_server
-
-__all__ = ["postgres_server"]
+from ingestion_pipeline_tests.postgres import PostgresServer, find_free_port
 
 DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 

@@ -1,0 +1,1 @@
+"""The whole project in real processes: command line, ``dagster dev``, git, hosts and stores."""

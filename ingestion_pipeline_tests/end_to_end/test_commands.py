@@ -1,0 +1,54 @@
+"""Commands in processes of their own, without ``dagster dev``."""
+
+from pathlib import Path
+
+from ingestion_pipeline_tests.end_to_end.comparing import assert_same_points
+from ingestion_pipeline_tests.end_to_end.deployment import open_deployment
+from ingestion_pipeline_tests.end_to_end.qdrant_faults import UpsertFaultsServer
+from ingestion_pipeline_tests.end_to_end.samples import CAT, CAT_PATHS, make_library
+from ingestion_pipeline_tests.end_to_end.waiting import wait_for
+from ingestion_pipeline_tests.servers.git_http import HANG
+
+
+def test_definitions_validate_in_a_folder_with_nothing_but_the_configuration(
+    tmp_path: Path,
+) -> None:
+    with open_deployment(tmp_path) as deployment:
+        output = deployment.run("dagster", "definitions", "validate")
+        assert "Validation successful" in output
+
+
+def test_run_killed_while_it_fetches_leaves_no_lock(tmp_path: Path) -> None:
+    with open_deployment(tmp_path) as deployment:
+        deployment.add_repository("octo/cat", CAT)
+        deployment.git.misbehaviour = HANG
+        with deployment.start("ingestion-pipeline", "run", "octo/cat") as process:
+            wait_for(
+                lambda: any(request.method == "POST" for request in deployment.git.requests),
+                "the fetch",
+            )
+            process.kill()
+            process.communicate()
+        deployment.git.release()
+        output = deployment.run("ingestion-pipeline", "run", "octo/cat")
+        assert "octo/cat" in output
+        assert deployment.read_paths("octo/cat") == CAT_PATHS
+
+
+def test_run_killed_while_it_writes_is_made_good_by_the_next(tmp_path: Path) -> None:
+    with (
+        UpsertFaultsServer(tmp_path / "qdrant") as qdrant,
+        open_deployment(tmp_path, {"INGESTION_QDRANT_URL": qdrant.url}) as deployment,
+    ):
+        deployment.add_repository("octo/library", make_library())
+        qdrant.fall_silent_at(2)
+        with deployment.start("ingestion-pipeline", "run", "octo/library") as process:
+            assert qdrant.fell_silent.wait(90)
+            process.kill()
+            process.communicate()
+        deployment.run("ingestion-pipeline", "run", "octo/library")
+        clean = deployment.make_neighbour(tmp_path / "clean", {})
+        clean.run("ingestion-pipeline", "run", "octo/library")
+        assert_same_points(
+            deployment.read_points("octo/library"), clean.read_points("octo/library")
+        )
