@@ -1,6 +1,6 @@
 """``ingestion-pipeline``: the commands, put together."""
 
-import sys
+from typing import Any
 
 import click
 
@@ -11,7 +11,21 @@ from ingestion_pipeline.cli.syncing import run, sync
 from ingestion_pipeline.core.errors import IngestionError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class IngestionGroup(click.Group):
+    """Ends our own errors as one line on stderr and exit status 1, however it is called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except IngestionError as error:
+            raise click.ClickException(" ".join(str(error).split())) from error
+
+
+@click.group(
+    cls=IngestionGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="ingestion_pipeline")
 def cli() -> None:
     """Keep Qdrant true to your repositories."""
@@ -22,9 +36,5 @@ for command in (run, track, untrack, repositories, sync, search, state):
 
 
 def main() -> None:
-    """Run the command line; our own errors end as one line on stderr and exit status 1."""
-    try:
-        cli()
-    except IngestionError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+    """Run the command line."""
+    cli()

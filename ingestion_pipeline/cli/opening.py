@@ -37,7 +37,7 @@ def track_reference(
     """
     if local and not services.settings.allow_local_repositories:
         raise ConfigurationError(
-            "Local repositories are switched off: INGESTION_ALLOW_LOCAL_REPOSITORIES=true."
+            "Local repositories are switched off. Set INGESTION_ALLOW_LOCAL_REPOSITORIES=true."
         )
     kind = SourceKind.LOCAL if local else SourceKind.GITHUB
     return track_repository(

@@ -8,7 +8,6 @@ from rich.table import Table
 from ingestion_pipeline.cli.opening import console, open_command, track_reference
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.clock import format_utc
-from ingestion_pipeline.core.errors import InvalidRepositoryNameError
 from ingestion_pipeline.freshness.evidence import Decision
 from ingestion_pipeline.orchestration.freshness_check import check_freshness, sync_partitions
 from ingestion_pipeline.orchestration.instance import open_instance
@@ -26,7 +25,7 @@ def track(
 ) -> None:
     """Track REPOSITORY (owner/name or a URL), or change which branches are indexed."""
     if (repository is None) == (path is None):
-        raise InvalidRepositoryNameError("Give either owner/name or --path DIRECTORY.")
+        raise click.UsageError("Give either owner/name or --path DIRECTORY.")
     wanted = branches if branches or default_branch else None
     with open_command() as services, open_instance(services.settings) as instance:
         row = track_reference(
@@ -76,7 +75,10 @@ def repositories(offline: bool) -> None:
         if not rows:
             console.print("Nothing is tracked yet: ingestion-pipeline track owner/name")
             return
-        table = Table("partition", "branch @ head", "freshness", "last run", "points")
+        table = Table()
+        for title in ("partition", "branch @ head", "freshness", "last run", "points"):
+            # Folded, never cut: a name that is cut cannot be typed.
+            table.add_column(title, overflow="fold")
         for row in rows:
             decision = decisions.get(str(row.source))
             freshness = f"{decision.action}: {decision.reason}" if decision else "not asked"

@@ -6,7 +6,6 @@ import click
 
 from ingestion_pipeline.cli.opening import console, open_command
 from ingestion_pipeline.composition import Services
-from ingestion_pipeline.core.errors import InvalidQueryError
 from ingestion_pipeline.embed.sparse import make_query_sparse
 from ingestion_pipeline.search.hits import ALL_KINDS, SearchFilters, SearchHit
 from ingestion_pipeline.search.search import search as search_words
@@ -34,7 +33,7 @@ def search(
 ) -> None:
     """Search by WORDS, or by likeness to something that is indexed."""
     if bool(words) == bool(like):
-        raise InvalidQueryError("Give either words or --like PATH::SYMBOL.")
+        raise click.UsageError("Give either words or --like PATH::SYMBOL.")
     filters = SearchFilters(repo, branch, language, kinds)
     with open_command() as services:
         if like:
