@@ -1,5 +1,6 @@
 """Running one partition in this process, through Dagster, for the command line."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -63,5 +64,6 @@ def _explain(result: dg.ExecuteInProcessResult) -> str:
         while error is not None and error.cause is not None:
             error = error.cause
         if error is not None:
-            return error.message.strip()
+            # Dagster writes "package.module.NameOfError: " in front.
+            return re.sub(rf"^[\w.]*\b{error.cls_name}: ", "", error.message.strip())
     return f"Run {result.run_id} did not succeed; Dagster's UI shows why."

@@ -14,7 +14,11 @@ from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 
+from ingestion_pipeline.core.errors import ConfigurationError
 from ingestion_pipeline.settings import load_settings
+from ingestion_pipeline.state.database_url import is_sqlite, parse_database_url
+from ingestion_pipeline.state.engine import make_engine
+from ingestion_pipeline.state.revision import read_revision
 
 DAGSTER_FOLDER = ".dagster"
 
@@ -82,10 +86,17 @@ def _folder(name: str) -> str:
 def _open_postgres(url: str, inst_data: ConfigurableClassData) -> DagsterStorage:
     from dagster_postgres import DagsterPostgresStorage
 
-    for scheme in ("postgres://", "postgresql://"):
-        if url.startswith(scheme):
-            # SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3, which is not installed.
-            url = f"postgresql+psycopg2://{url.removeprefix(scheme)}"
+    parsed = parse_database_url(url)
+    if is_sqlite(parsed):
+        raise ConfigurationError(
+            "INGESTION_DATABASE_URL takes postgresql://…; unset it for SQLite in the project's root."
+        )
+    engine = make_engine(parsed)
+    try:
+        read_revision(engine)  # what is wrong with the database in words, before Dagster's retries
+    finally:
+        engine.dispose()
+    url = parsed.render_as_string(hide_password=False)
     storage = DagsterPostgresStorage(postgres_url=url, inst_data=inst_data)
     for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
         # Without it every call opens a connection of its own (8-10 ms each).
