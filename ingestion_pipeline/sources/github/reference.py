@@ -13,6 +13,7 @@ from ingestion_pipeline.core.errors import (
 from ingestion_pipeline.core.repositories import validate_partition_key
 
 _SCP_FORM = re.compile(r"git@(?P<host>[A-Za-z0-9.-]+):(?P<path>[^:@]+)")
+_HOST = re.compile(r"[A-Za-z0-9.-]+|[0-9A-Fa-f:.]+")
 _RIGHT_FORM = "Give it as owner/name or https://{host}/owner/name, for example {example}."
 
 
@@ -112,9 +113,12 @@ def _split_url(reference: str, web_host: str) -> tuple[str, str]:
         raise _malformed(reference, web_host) from None
     login = parts.netloc.rpartition("@")[0]
     has_login = login not in ({"", "git"} if parts.scheme == "ssh" else {""})
+    host = parts.hostname or ""
     if parts.scheme not in {"http", "https", "ssh"} or has_login or parts.query or parts.fragment:
         raise _malformed(reference, web_host)
-    return parts.hostname or "", parts.path
+    if not _HOST.fullmatch(host):
+        raise _malformed(reference, web_host)
+    return host, parts.path
 
 
 def _check_reference_host(host: str, web_host: str, allowed_hosts: Collection[str]) -> None:
