@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from ingestion_pipeline.core.errors import TransientError
+from ingestion_pipeline.core.errors import ConfigurationError, TransientError
 from ingestion_pipeline.state.database_url import describe_database, is_sqlite, remove_secrets
 
 SQLITE_BUSY_TIMEOUT_SECONDS = 60
@@ -24,6 +24,20 @@ _WRITES = "ingestion_writes"
 # SQLSTATEs: connection exception, transaction rollback (deadlock), insufficient resources, lock
 # timeout, operator intervention (shutdown).
 _PASSING_POSTGRES_STATES = ("08", "40", "53", "55P03", "57")
+
+# What a person can do about a SQLite file, by primary result code (https://sqlite.org/rescode.html).
+_REBUILD = (
+    "Put a backup in its place, or move it away and track the repositories again: their next sync "
+    "writes the rest anew."
+)
+_SQLITE_ADVICE = {
+    sqlite3.SQLITE_FULL: "Free some space, or set INGESTION_DATA_DIR to another disk.",
+    sqlite3.SQLITE_IOERR: "See that the disk has room and is whole.",
+    sqlite3.SQLITE_READONLY: "Make the file and its folder writable for this user.",
+    sqlite3.SQLITE_CANTOPEN: "Make the file and its folder readable and writable for this user.",
+    sqlite3.SQLITE_CORRUPT: _REBUILD,
+    sqlite3.SQLITE_NOTADB: _REBUILD,
+}
 
 
 def make_engine(url: URL, **options: Any) -> Engine:
@@ -80,11 +94,18 @@ def begin_transaction(engine: Engine, *, writes: bool) -> Iterator[Connection]:
 
     Raises:
         TransientError: The database is busy, out of connections or went away.
+        ConfigurationError: The SQLite file is damaged or not writable, or its disk is full.
     """
     try:
         with engine.execution_options(**{_WRITES: writes}).begin() as connection:
             yield connection
-    except (OperationalError, PoolTimeoutError) as error:
+    except (DatabaseError, PoolTimeoutError) as error:
+        advice = advise_on_sqlite(error)
+        if advice:
+            where, said = describe_database(engine.url), describe_failure(error, engine.url)
+            raise ConfigurationError(
+                f"The state database {where} failed: {said}. {advice}"
+            ) from None
         if not _is_passing(error):
             raise
         raise TransientError(
@@ -94,13 +115,23 @@ def begin_transaction(engine: Engine, *, writes: bool) -> Iterator[Connection]:
         ) from None
 
 
-def _is_passing(error: OperationalError | PoolTimeoutError) -> bool:
+def _is_passing(error: DatabaseError | PoolTimeoutError) -> bool:
     if isinstance(error, PoolTimeoutError) or error.connection_invalidated:
         return True
+    if not isinstance(error, OperationalError):
+        return False
     if isinstance(error.orig, sqlite3.OperationalError):
         return is_sqlite_busy(error.orig)
     state: str | None = getattr(error.orig, "pgcode", None)
     return state is None or state.startswith(_PASSING_POSTGRES_STATES)
+
+
+def advise_on_sqlite(error: Exception) -> str:
+    """Return what to do about a SQLite file that cannot be used, "" for any other failure."""
+    said = getattr(error, "orig", None)
+    if not isinstance(said, sqlite3.DatabaseError):
+        return ""
+    return _SQLITE_ADVICE.get(getattr(said, "sqlite_errorcode", 0) & 0xFF, "")
 
 
 def is_sqlite_busy(error: BaseException | None) -> bool:

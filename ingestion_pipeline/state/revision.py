@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from ingestion_pipeline.core.errors import ConfigurationError, TransientError
 from ingestion_pipeline.state.database_url import describe_database
-from ingestion_pipeline.state.engine import describe_failure, is_sqlite_busy
+from ingestion_pipeline.state.engine import advise_on_sqlite, describe_failure, is_sqlite_busy
 
 # A table of our own name: Dagster's tables, with their own alembic_version, may live beside ours.
 VERSION_TABLE = "ingestion_pipeline_version"
@@ -35,9 +35,12 @@ def read_revision(engine: Engine) -> str | None:
             raise TransientError(
                 f"The state database {where} is busy: {said}. Try again."
             ) from None
+        advice = advise_on_sqlite(error) or (
+            "See that it is up and that the URL, user and password are right, or that the file and "
+            "its folder can be read and written."
+        )
         raise ConfigurationError(
-            f"Cannot use the state database {where}: {said}. See that it is up and that the URL, "
-            "user and password are right, or that the file and its folder can be read and written."
+            f"Cannot use the state database {where}: {said}. {advice}"
         ) from None
 
 
