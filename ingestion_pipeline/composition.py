@@ -121,7 +121,7 @@ def build_point_store(settings: Settings) -> PointStore:
 
     key = settings.qdrant_api_key
     return QdrantPointStore(
-        str(settings.qdrant_url),
+        settings.qdrant_url,
         api_key=key.get_secret_value() if key else None,
         timeout_seconds=settings.qdrant_timeout_seconds,
         shard_number=settings.qdrant_shard_number,

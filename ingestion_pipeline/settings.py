@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ingestion_pipeline.core.errors import ConfigurationError
@@ -84,7 +84,7 @@ class Settings(BaseSettings):
         default=1024, gt=0, description="Files larger than this are listed as skipped."
     )
 
-    qdrant_url: AnyHttpUrl | None = Field(
+    qdrant_url: str | None = Field(
         default=None,
         description="Qdrant server or cluster. Unset: Qdrant Edge, embedded, in .data/qdrant.",
     )
@@ -134,6 +134,17 @@ class Settings(BaseSettings):
     def _split_hosts(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("qdrant_url")
+    @classmethod
+    def _check_qdrant_url(cls, value: str | None) -> str | None:
+        """Check and keep as written: a parsed URL loses a port that is its scheme's default.
+
+        qdrant-client takes a URL without a port for one with 6333.
+        """
+        if value is not None:
+            TypeAdapter(AnyHttpUrl).validate_python(value)
         return value
 
     @property

@@ -1,9 +1,11 @@
 """Writing a branch's points so that a crash at any place leaves something the next run mends.
 
-The order, per batch of documents: remember the new ids in the state → upsert the new points and
-wait → delete the points that went → commit the state. The first step makes the state name every
-point that the store may hold, so that points written just before a crash are found again even when
-their file is gone by the next run. A reader never sees a file vanish in between.
+The order, per batch of documents: announce in the state every id that will be written or deleted →
+upsert the new points and wait → delete the points that went → commit the state. An announced id has
+no hash: it may or may not be in the store, with the old content or the new. So points written just
+before a crash are found again even when their file is gone by the next run, and points deleted just
+before a crash are written again even when the tree goes back to having them. A reader never sees a
+file vanish in between.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +20,7 @@ from ingestion_pipeline.points.build import DocumentPoints
 
 _T = TypeVar("_T")
 
-# Hash of a point that was announced but perhaps not written.
+# Hash of a point that was announced: nobody knows what the store holds of it.
 PENDING = ""
 BATCH_POINTS = 1000
 
@@ -50,7 +52,7 @@ class _Batch:
 
     @property
     def size(self) -> int:
-        return len(self.upserts) + len(self.gone) + len(self.final)
+        return len(self.upserts) + len(self.gone) + len(self.final) + len(self.removed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,11 @@ class BranchWriter:
                 self._write(batch)
                 self.report_progress(done)
                 batch = _Batch()
-        for document_id in known.keys() - seen:
-            ids = list(known[document_id].points)
-            batch.gone.extend(ids)
-            batch.removed.append(document_id)
-            counts.deleted += len(ids)
+        for document_id in sorted(known.keys() - seen):
+            _plan_removal(known[document_id], batch, counts)
+            if batch.size >= BATCH_POINTS:
+                self._write(batch)
+                batch = _Batch()
         self._write(batch)
         self.report_progress(done)
         return counts
@@ -175,13 +177,23 @@ def _plan_document(
     final = DocumentState(document.document_id, document.content_hash, dict(document.hashes))
     if known == final and not changed:
         return
-    if changed:
-        # A point that is being rewritten is pending too: its old hash no longer describes it.
-        pending = {**before, **{p.id: PENDING for p in changed}}
+    if changed or gone:
+        # Also of a point that is rewritten or deleted the old hash is no longer true: the tree may
+        # go back to it before the next run.
+        touched = dict.fromkeys([*(p.id for p in changed), *gone], PENDING)
+        pending = {**before, **touched}
         batch.announced.append(DocumentState(document.document_id, PENDING, pending))
     batch.upserts.extend(changed)
     batch.gone.extend(gone)
     batch.final.append(final)
+
+
+def _plan_removal(known: DocumentState, batch: _Batch, counts: WriteCounts) -> None:
+    pending = dict.fromkeys(known.points, PENDING)
+    batch.announced.append(DocumentState(known.document_id, PENDING, pending))
+    batch.gone.extend(known.points)
+    batch.removed.append(known.document_id)
+    counts.deleted += len(known.points)
 
 
 def _split(items: list[_T]) -> Iterator[list[_T]]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingestion_pipeline.core.points import (
@@ -85,6 +85,16 @@ def expected_versions(tree: Tree) -> dict[str, int]:
 
 
 @settings(max_examples=300, deadline=None)
+@example(  # the tree goes back to what was deleted just before the crash
+    trees=[{"a.py": {"": 0}, "b.py": {"": 0}}, {"a.py": {"": 0}}],
+    last={"a.py": {"": 0}, "b.py": {"": 0}},
+    crashes=[(9, True), (1, False)],
+)
+@example(  # the same for a symbol
+    trees=[{"a.py": {"": 0, "f": 0}}, {"a.py": {"": 0}}],
+    last={"a.py": {"": 0, "f": 0}},
+    crashes=[(9, True), (1, False)],
+)
 @given(
     trees=st.lists(TREES, min_size=1, max_size=4),
     last=TREES,
