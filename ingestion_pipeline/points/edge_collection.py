@@ -139,6 +139,7 @@ class EdgeCollection:
         try:
             if self._folder.exists(self._name):
                 self._folder.clear_leftovers(self._name)
+                self._folder.require_space()
                 self._shard = self._load_when_free()
                 self._has_stale_statistics = False
         finally:

@@ -95,6 +95,7 @@ class EdgePointStore(PointStore):
         remaining = map(to_edge_point, points)
         with self._get(collection).writing() as shard:
             while batch := list(islice(remaining, BATCH_POINTS)):
+                self._folder.require_space()
                 shard.update(qdrant_edge.UpdateOperation.upsert_points(batch))
 
     def delete(self, collection: str, ids: Sequence[str]) -> None:
