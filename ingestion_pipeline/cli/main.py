@@ -1,8 +1,10 @@
 """``ingestion-pipeline``: the commands, put together."""
 
+import errno
 from typing import Any
 
 import click
+from sqlalchemy.exc import DBAPIError
 
 from ingestion_pipeline.cli.repositories import repositories, track, untrack
 from ingestion_pipeline.cli.searching import search
@@ -12,14 +14,26 @@ from ingestion_pipeline.core.errors import IngestionError
 
 
 class IngestionGroup(click.Group):
-    """Ends our own errors as one line on stderr and exit status 1, however it is called."""
+    """Ends errors a person can act on as one line on stderr and exit status 1, however called."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
         except IngestionError as error:
-            raise click.ClickException(" ".join(str(error).split())) from error
+            raise _say(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of our output left; click ends that quietly
+                raise
+            advice = "See that the disk has room and that this user may read and write there."
+            raise _say(f"{error}. {advice}") from error
+        except DBAPIError as error:  # the state store words its own failures
+            advice = "See that its disk has room and is whole; INGESTION_HOME/.dagster holds it."
+            raise _say(f"Dagster's storage failed: {error.orig}. {advice}") from error
+
+
+def _say(message: str) -> click.ClickException:
+    return click.ClickException(" ".join(message.split()))
 
 
 @click.group(
