@@ -83,9 +83,9 @@ class EdgeFolder:
         free_bytes = shutil.disk_usage(here).free
         if free_bytes < LEAST_FREE_BYTES:
             raise ConfigurationError(
-                f"The disk of {self._root} has only {free_bytes / 2**20:.0f} MiB free; the embedded "
-                f"point store needs {LEAST_FREE_BYTES / 2**20:.0f} MiB. Free some space, or set "
-                "INGESTION_DATA_DIR to another disk."
+                f"The disk of {self._root} has only {free_bytes / 2**20:.0f} MiB free; the "
+                f"embedded point store needs {LEAST_FREE_BYTES / 2**20:.0f} MiB. Free some space, "
+                "or set INGESTION_DATA_DIR to another disk."
             )
 
     def create(self, collection: str, build: Callable[[Path], None]) -> None:
