@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ from ingestion_pipeline.indexing.handles import EmbeddedRepository, ParsedReposi
 
 if TYPE_CHECKING:
     from ingestion_pipeline.embed.encoder import Encoder
+
+_DOMINANT_SHARE = 0.6
 
 
 def embed_repository(
@@ -49,6 +51,27 @@ def _write_code_map(path: Path, graph: CodeGraph, vectors: npt.NDArray[np.float3
     files = (graph.nodes["type"] == int(NodeType.FILE)).to_numpy()
     if files.sum() < 3:
         return None  # two dots are no map
-    folders = [p.split("/")[0] if "/" in p else "." for p in graph.nodes.loc[files, "path"]]
+    folders = choose_folders(graph.nodes.loc[files, "path"].tolist())
     path.write_bytes(render_code_map(project_2d(vectors[files]), folders))
     return path
+
+
+def choose_folders(paths: Sequence[str]) -> list[str]:
+    """Return the folder that colours each file, at the depth that tells the files apart.
+
+    Most projects keep nearly everything below one folder; its own folders then say more.
+
+    Args:
+        paths: Repository paths of files.
+
+    Returns:
+        A folder a path, in order, "" for the root.
+    """
+    parents = [path.split("/")[:-1] for path in paths]
+    depth, folders = 1, ["/".join(parts[:1]) for parts in parents]
+    while True:
+        [(_, largest)] = Counter(folders).most_common(1)
+        deeper = ["/".join(parts[: depth + 1]) for parts in parents]
+        if largest <= len(paths) * _DOMINANT_SHARE or deeper == folders:
+            return folders
+        depth, folders = depth + 1, deeper

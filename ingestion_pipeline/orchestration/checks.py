@@ -19,6 +19,7 @@ from ingestion_pipeline.points.build import REPOSITORY_KIND
 
 UNIT_LENGTH_TOLERANCE = 1e-3
 _EXAMPLES = 5
+_DESCRIPTION_CHARACTERS = 1000
 
 Problem = dict[str, Any]
 LookAt = Callable[[TrackedRepository], Problem | None]
@@ -114,7 +115,11 @@ def _check_each(rows: Sequence[TrackedRepository], look_at: LookAt) -> dg.AssetC
     problems: Mapping[str, Problem] = {
         row.partition_key: problem for row in rows if (problem := look_at(row)) is not None
     }
+    wrong = "; ".join(f"{key}: {problem}" for key, problem in problems.items())
+    looked_at = rows[0].partition_key if len(rows) == 1 else f"{len(rows):,} repositories"
     return dg.AssetCheckResult(
         passed=not problems,
+        # Checks have no partitions yet, so the UI tells by this line alone what was looked at.
+        description=(wrong or f"{looked_at}: as it should be.")[:_DESCRIPTION_CHARACTERS],
         metadata={"repositories": len(rows), "problems": dg.MetadataValue.json(dict(problems))},
     )

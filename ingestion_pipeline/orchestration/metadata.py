@@ -42,32 +42,34 @@ def describe_sync(result: SyncResult, code_map_png: bytes | None) -> Mapping[str
     metadata: dict[str, Any] = {
         "repository": hosted.full_name,
         "head": ", ".join(f"{branch}@{sha[:12]}" for branch, sha in result.heads.items()) or "none",
-        "heads": dg.MetadataValue.json(result.heads),
         "pushed_at": cloned.pushed_at,
-        "files": parsed.files,
-        "symbols": parsed.symbols,
-        "edges": sum(result.embedded.edges.values()),
-        "edges_by_relation": dg.MetadataValue.json(result.embedded.edges),
-        "dagster/partition_row_count": result.points,
-        "points": result.points,
-        "points_added": result.added,
-        "points_changed": result.changed,
-        "points_deleted": result.deleted,
-        "points_unchanged": result.unchanged,
-        "skipped_files": dg.MetadataValue.json(parsed.skipped),
-        "languages": _languages_table(parsed),
-        **{
-            f"seconds_{stage}": round(seconds, 3)
-            for stage, seconds in result.seconds_by_stage.items()
-        },
     }
+    # The UI keeps this order: what a person looks for first comes first.
     if hosted.web_url:
         metadata["repository_url"] = dg.MetadataValue.url(hosted.web_url)
     if cloned.missing_branches:
         metadata["missing_branches"] = ", ".join(cloned.missing_branches)
     if code_map_png:
         metadata["code_map"] = _picture(code_map_png)
-    return metadata
+    return metadata | {
+        "points": result.points,
+        "points_added": result.added,
+        "points_changed": result.changed,
+        "points_deleted": result.deleted,
+        "points_unchanged": result.unchanged,
+        "files": parsed.files,
+        "symbols": parsed.symbols,
+        "edges": sum(result.embedded.edges.values()),
+        "languages": _languages_table(parsed),
+        **{
+            f"seconds_{stage}": round(seconds, 3)
+            for stage, seconds in result.seconds_by_stage.items()
+        },
+        "edges_by_relation": dg.MetadataValue.json(result.embedded.edges),
+        "skipped_files": dg.MetadataValue.json(parsed.skipped),
+        "heads": dg.MetadataValue.json(result.heads),
+        "dagster/partition_row_count": result.points,
+    }
 
 
 def read_code_map(path: Path | None) -> bytes | None:
@@ -90,4 +92,8 @@ def _languages_table(parsed: ParsedRepository) -> dg.TableMetadataValue:
 
 def _picture(png: bytes) -> dg.MarkdownMetadataValue:
     data = base64.b64encode(png).decode()
-    return dg.MetadataValue.md(f"![code map](data:image/png;base64,{data})")
+    return dg.MetadataValue.md(
+        f"![code map](data:image/png;base64,{data})\n\n"
+        "Every dot is a file, coloured by its folder. Files that lie close are alike in their "
+        "words and in what they call and import."
+    )
