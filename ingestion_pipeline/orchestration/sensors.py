@@ -1,9 +1,10 @@
 """The freshness sensor and the nightly reconciliation: two triggers of one comparison."""
 
 import dagster as dg
+from dagster._utils.schedules import is_valid_cron_schedule
 
 from ingestion_pipeline.composition import Services
-from ingestion_pipeline.core.errors import IngestionError
+from ingestion_pipeline.core.errors import ConfigurationError, IngestionError
 from ingestion_pipeline.core.repositories import TrackedRepository
 from ingestion_pipeline.freshness.evidence import Decision
 from ingestion_pipeline.freshness.selection import select_runs
@@ -70,7 +71,16 @@ def make_request(decision: Decision) -> dg.RunRequest:
 
 
 def make_reconciliation_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """Return the nightly schedule; its time is a setting."""
+    """Return the nightly schedule; its time is a setting.
+
+    Raises:
+        ConfigurationError: The time is no cron expression.
+    """
+    if not is_valid_cron_schedule(settings.reconcile_cron):
+        raise ConfigurationError(
+            "INGESTION_RECONCILE_CRON is no cron expression. Give five fields, for example "
+            "0 3 * * * for three at night."
+        )
 
     @dg.schedule(
         job=sync_repository,

@@ -89,7 +89,7 @@ def _open_postgres(url: str, inst_data: ConfigurableClassData) -> DagsterStorage
     parsed = parse_database_url(url)
     if is_sqlite(parsed):
         raise ConfigurationError(
-            "INGESTION_DATABASE_URL takes postgresql://…; unset it for SQLite in the project's root."
+            "INGESTION_DATABASE_URL takes postgresql://…; unset it for SQLite files in the root."
         )
     engine = make_engine(parsed)
     try:
