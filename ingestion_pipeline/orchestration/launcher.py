@@ -10,6 +10,8 @@ from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, Wor
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 from dagster._serdes import deserialize_value
 
+from ingestion_pipeline.orchestration.run_process import is_lost
+
 
 class HealthCheckedRunLauncher(DefaultRunLauncher):
     """Starts runs as processes of the code server and can tell whether they still live."""
@@ -22,10 +24,12 @@ class HealthCheckedRunLauncher(DefaultRunLauncher):
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """Ask the code server whether the run's process lives.
 
-        A run that no code server started (``dagster asset materialize``) counts as running: nobody
-        but its own terminal knows.
+        A run that no code server started (``dagster asset materialize``) counts as running unless
+        its process was one of this machine and is gone.
         """
         client = self._get_grpc_client_for_termination(run.run_id)
+        if client is None and is_lost(run):
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "The run's process is gone.")
         if client is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         request = CanCancelExecutionRequest(run_id=run.run_id)

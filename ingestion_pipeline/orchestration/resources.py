@@ -8,6 +8,7 @@ import dagster as dg
 
 from ingestion_pipeline.composition import Services, open_services
 from ingestion_pipeline.core.repositories import SourceId
+from ingestion_pipeline.orchestration.run_process import note_process
 from ingestion_pipeline.settings import load_settings
 
 OpenServices = Callable[[], AbstractContextManager[Services]]
@@ -54,7 +55,9 @@ def make_resources(open_pipeline: OpenServices) -> Mapping[str, Any]:
     """Return the resource definitions over any way to open services."""
 
     @dg.resource(description="Code hosts, point store, state and clock, as the settings name them.")
-    def services(_context: dg.InitResourceContext) -> Iterator[Services]:
+    def services(context: dg.InitResourceContext) -> Iterator[Services]:
+        if context.instance is not None and context.run_id is not None:
+            note_process(context.instance, context.run_id)
         with open_pipeline() as opened:
             yield opened
 

@@ -9,6 +9,7 @@ from dagster import DagsterRunStatus as Status
 from ingestion_pipeline.core.state import StateStore
 from ingestion_pipeline.freshness.evidence import FailureStreak, Materialization, RunFacts
 from ingestion_pipeline.orchestration.partitions import ASSET_KEY, PARTITION_TAG
+from ingestion_pipeline.orchestration.run_process import is_lost
 
 DATA_VERSION_TAG = "dagster/data_version"
 NEVER_PUSHED = "never"
@@ -66,7 +67,7 @@ def read_active_runs(instance: dg.DagsterInstance) -> Mapping[str, Sequence[str]
     active: dict[str, list[str]] = {}
     for record in instance.get_run_records(dg.RunsFilter(statuses=IN_PROGRESS)):
         key = record.dagster_run.tags.get(PARTITION_TAG)
-        if key is not None:
+        if key is not None and not is_lost(record.dagster_run):
             active.setdefault(key, []).append(record.dagster_run.run_id)
     return active
 

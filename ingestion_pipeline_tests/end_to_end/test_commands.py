@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ingestion_pipeline_tests.end_to_end.comparing import assert_same_points
+from ingestion_pipeline_tests.end_to_end.dagster_dev import open_dagster_dev
 from ingestion_pipeline_tests.end_to_end.deployment import open_deployment
 from ingestion_pipeline_tests.end_to_end.qdrant_faults import UpsertFaultsServer
 from ingestion_pipeline_tests.end_to_end.samples import CAT, CAT_PATHS, make_library
@@ -18,7 +19,7 @@ def test_definitions_validate_in_a_folder_with_nothing_but_the_configuration(
         assert "Validation successful" in output
 
 
-def test_run_killed_while_it_fetches_leaves_no_lock(tmp_path: Path) -> None:
+def test_run_killed_while_it_fetches_keeps_nobody_out(tmp_path: Path) -> None:
     with open_deployment(tmp_path) as deployment:
         deployment.add_repository("octo/cat", CAT)
         deployment.git.misbehaviour = HANG
@@ -30,9 +31,19 @@ def test_run_killed_while_it_fetches_leaves_no_lock(tmp_path: Path) -> None:
             process.kill()
             process.communicate()
         deployment.git.release()
-        output = deployment.run("ingestion-pipeline", "run", "octo/cat")
-        assert "octo/cat" in output
+        # Not "a run is in progress": sync asks Dagster's records, which still say so.
+        output = deployment.run("ingestion-pipeline", "sync", "octo/cat")
+        assert "in progress" not in output
         assert deployment.read_paths("octo/cat") == CAT_PATHS
+
+        with open_dagster_dev(deployment) as dev:
+
+            def ended() -> list[str] | None:
+                statuses = sorted(run.status for run in dev.list_runs("octo/cat"))
+                return None if "STARTED" in statuses else statuses
+
+            # A run that counts as started keeps every queued one out of its partition.
+            assert wait_for(ended, "run monitoring to notice") == ["FAILURE", "SUCCESS"]
 
 
 def test_run_killed_while_it_writes_is_made_good_by_the_next(tmp_path: Path) -> None:

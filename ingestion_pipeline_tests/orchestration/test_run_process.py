@@ -1,0 +1,53 @@
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import dagster as dg
+import pytest
+from dagster._core.storage.tags import GRPC_INFO_TAG
+
+from ingestion_pipeline.orchestration.run_process import PROCESS_TAG, is_lost, note_process
+from ingestion_pipeline_tests.orchestration.world import KEY, World
+
+HERE = socket.gethostname()
+
+
+@pytest.fixture(scope="module")
+def dead_pid() -> int:
+    """The id of a process that has ended and was waited for."""
+    process = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def make_run(
+    tags: Mapping[str, str], status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED
+) -> dg.DagsterRun:
+    return dg.DagsterRun(job_name="sync_repository", tags=tags, status=status)
+
+
+def test_a_started_run_whose_process_is_gone_is_lost(dead_pid: int) -> None:
+    assert is_lost(make_run({PROCESS_TAG: f"{HERE}:{dead_pid}"}))
+
+
+def test_runs_that_others_answer_for_are_not_lost(dead_pid: int) -> None:
+    dead = {PROCESS_TAG: f"{HERE}:{dead_pid}"}
+    assert not is_lost(make_run({}))
+    assert not is_lost(make_run({PROCESS_TAG: f"{HERE}:{os.getpid()}"}))
+    assert not is_lost(make_run({PROCESS_TAG: f"elsewhere.{HERE}:{dead_pid}"}))
+    assert not is_lost(make_run({**dead, GRPC_INFO_TAG: "{}"}))
+    assert not is_lost(make_run(dead, dg.DagsterRunStatus.QUEUED))
+
+
+def test_every_run_notes_its_process(world: World, instance: dg.DagsterInstance) -> None:
+    result = world.sync(instance, KEY)
+    assert result.success
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.tags[PROCESS_TAG] == f"{HERE}:{os.getpid()}"
+    note_process(instance, result.run_id)
+    again = instance.get_run_by_id(result.run_id)
+    assert again is not None
+    assert again.tags == run.tags
