@@ -94,6 +94,5 @@ def _picture(png: bytes) -> dg.MarkdownMetadataValue:
     data = base64.b64encode(png).decode()
     return dg.MetadataValue.md(
         f"![code map](data:image/png;base64,{data})\n\n"
-        "Every dot is a file, coloured by its folder. Files that lie close are alike in their "
-        "words and in what they call and import."
+        "Every dot is a file, coloured by its folder. Files that lie close use the same words."
     )
