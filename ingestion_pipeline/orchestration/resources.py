@@ -56,8 +56,8 @@ def make_resources(open_pipeline: OpenServices) -> Mapping[str, Any]:
 
     @dg.resource(description="Code hosts, point store, state and clock, as the settings name them.")
     def services(context: dg.InitResourceContext) -> Iterator[Services]:
-        if context.instance is not None and context.run_id is not None:
-            note_process(context.instance, context.run_id)
+        if context.instance is not None and context.run is not None:
+            note_process(context.instance, context.run.run_id)
         with open_pipeline() as opened:
             yield opened
 

@@ -38,7 +38,7 @@ def test_runs_that_others_answer_for_are_not_lost(dead_pid: int) -> None:
     assert not is_lost(make_run({PROCESS_TAG: f"{HERE}:{os.getpid()}"}))
     assert not is_lost(make_run({PROCESS_TAG: f"elsewhere.{HERE}:{dead_pid}"}))
     assert not is_lost(make_run({**dead, GRPC_INFO_TAG: "{}"}))
-    assert not is_lost(make_run(dead, dg.DagsterRunStatus.QUEUED))
+    assert not is_lost(make_run(dead, dg.DagsterRunStatus.STARTING))
 
 
 def test_every_run_notes_its_process(world: World, instance: dg.DagsterInstance) -> None:
