@@ -1,4 +1,4 @@
-"""Where the embed step's time goes, step by step, in a fresh process: ``-m benchmarks.embed_stages``.
+"""Where the embed step's time goes, step by step: ``python -m benchmarks.embed_stages CHECKOUT``.
 
 Runs the functions of ``indexing.embed`` in its order over the files of a git work tree, and prints
 one JSON object, stage → seconds. The last stage is not part of the step: PyG's import, which a
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 

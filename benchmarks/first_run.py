@@ -28,7 +28,7 @@ def measure(*, quick: bool) -> Section:
     rounds = [_measure_round() for _ in range(1 if quick else 3)]
     totals = {name: _series(rounds, name, "total") for name in (_FULL, _UNCHANGED, _CHANGED)}
     facts = rounds[0].runs[_FULL].metadata
-    size = f"{facts['files']:,.0f} files, {facts['symbols']:,.0f} symbols, {facts['points']:,.0f} points"
+    size = ", ".join(f"{facts[name]:,.0f} {name}" for name in ("files", "symbols", "points"))
     return Section(
         name="first_run",
         title="`make run` on this checkout",
@@ -46,9 +46,11 @@ def measure(*, quick: bool) -> Section:
         ),
         tables=(_make_stages_table(rounds), _make_points_table(rounds), _make_embed_table(rounds)),
         remarks=(
-            "*rest*: starting, imports, Dagster, the asset checks, the sample search. The last "
-            "table takes the embed step apart in a process of its own, after the code location is "
-            "loaded; PyG is imported only by a network with trained layers.",
+            "*rest*: starting, imports, Dagster, the asset checks, the sample search.",
+            (
+                "The last table: the embed step in a process of its own, the code location loaded. "
+                "PyG is imported only by a network with trained layers."
+            ),
         ),
     )
 

@@ -4,21 +4,23 @@ import random
 from collections.abc import Iterator
 
 _NOUNS = (
-    "account address archive batch branch bucket buffer cache catalog channel chunk client cluster "
-    "column commit config cursor customer digest document edge endpoint entry event feature field "
-    "filter frame graph handle header index invoice item job journal key layer ledger limit lock "
-    "matrix message metric mirror model node offset order packet page parser partition path payload "
-    "pipeline point policy pool price queue query record region replica report request response "
-    "route row rule schema segment sensor session shard snapshot socket source stream symbol table "
-    "tenant thread ticket token topic trace tree user value vector version window worker"
+    "account address archive batch branch bucket buffer cache catalog channel chunk client "
+    "cluster column commit config cursor customer digest document edge endpoint entry event "
+    "feature field filter frame graph handle header index invoice item job journal key layer "
+    "ledger limit lock matrix message metric mirror model node offset order packet page parser "
+    "partition path payload pipeline point policy pool price queue query record region replica "
+    "report request response route row rule schema segment sensor session shard snapshot socket "
+    "source stream symbol table tenant thread ticket token topic trace tree user value vector "
+    "version window worker"
 ).split()
 _VERBS = (
     "add append apply build cancel check clear close collect compare compute convert copy count "
-    "create decode delete describe encode expand export fetch find flush format gather group import "
-    "insert join list load lock map mark measure merge move open parse pick plan print publish pull "
-    "push rank read rebuild receive record reduce refresh release remove render repair replace "
-    "request reset resolve restore retry rotate save scan schedule select send shrink sign skip "
-    "sort split start stop store sum swap sync track trim update validate verify wait walk write"
+    "create decode delete describe encode expand export fetch find flush format gather group "
+    "import insert join list load lock map mark measure merge move open parse pick plan print "
+    "publish pull push rank read rebuild receive record reduce refresh release remove render "
+    "repair replace request reset resolve restore retry rotate save scan schedule select send "
+    "shrink sign skip sort split start stop store sum swap sync track trim update validate "
+    "verify wait walk write"
 ).split()
 _MODULES_PER_PACKAGE = 25
 _FUNCTIONS_PER_MODULE = 4

@@ -1,5 +1,6 @@
 """What loading the code location costs, and what importing torch with it would."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.home import Home, make_home, temporary_folder
@@ -35,7 +36,12 @@ def measure(*, quick: bool) -> Section:
     peaks = {name: Series.of([run.peak_mib for run in done]) for name, done in runs.items()}
     bare, ours, heavy = (seconds[name] for name in list(_VARIANTS)[1:])
     rows = tuple(
-        (name, seconds[name].show(), seconds[name].over(bare).show_ratio(), peaks[name].show("MiB", 0))
+        (
+            name,
+            seconds[name].show(),
+            seconds[name].over(bare).show_ratio(),
+            peaks[name].show("MiB", 0),
+        )
         for name in _VARIANTS
     )
     return Section(
@@ -51,13 +57,12 @@ def measure(*, quick: bool) -> Section:
         ),
         tables=(Table(("process", "wall time", "to `import dagster`", "peak memory"), rows),),
         remarks=(
-            "Of torch and torch_geometric, `sys.modules` held after loading the code location: "
-            f"`{loaded}`.",
+            f"Of torch and PyG, `sys.modules` held after loading the code location: `{loaded}`.",
         ),
     )
 
 
-def _make_action(code: str, home: Home, folder: Path):
+def _make_action(code: str, home: Home, folder: Path) -> Callable[[], Finished]:
     def run() -> Finished:
         return run_python(f"{code}; {_SHOW}", environment=home.environment, folder=folder)
 

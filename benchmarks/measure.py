@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 _T = TypeVar("_T")
+_TO, _TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
 _CHILD = Path(__file__).with_name("child.py")
 COMMAND_TIMEOUT_SECONDS = 600.0
 
@@ -34,7 +35,7 @@ class Series:
         return statistics.median(self.values)
 
     def percentile(self, share: float) -> float:
-        """Return the smallest value that at least ``share`` (0 to 1) of the values do not exceed."""
+        """Return the least value that ``share`` (0 to 1) of the values do not exceed."""
         ordered = sorted(self.values)
         rank = -(-share * len(ordered) // 1)
         return ordered[max(0, min(len(ordered), int(rank)) - 1)]
@@ -55,14 +56,19 @@ class Series:
             return f"{self.median:,.{digits}f} {unit}".rstrip()
         low, high = min(self.values), max(self.values)
         shown = f"{self.median:,.{digits}f} {unit}".rstrip()
-        return f"{shown} ({low:,.{digits}f}–{high:,.{digits}f}, n={len(self.values)})"
+        return f"{shown} ({low:,.{digits}f}{_TO}{high:,.{digits}f}, n={len(self.values)})"
 
     def show_ratio(self) -> str:
         """Return the median ratio and its spread."""
         if len(self.values) == 1:
-            return f"{self.median:.2f}×"
+            return show_times(self.median)
         low, high = min(self.values), max(self.values)
-        return f"{self.median:.2f}× ({low:.2f}–{high:.2f}, n={len(self.values)})"
+        return f"{show_times(self.median)} ({low:.2f}{_TO}{high:.2f}, n={len(self.values)})"
+
+
+def show_times(ratio: float) -> str:
+    """Return a ratio as text."""
+    return f"{ratio:.2f}{_TIMES}"
 
 
 def interleave(
@@ -80,7 +86,7 @@ def interleave(
         for action in actions.values():
             action()
     for number in range(rounds):
-        names = list(actions) if number % 2 == 0 else list(reversed(actions))
+        names = list(actions)[:: -1 if number % 2 else 1]
         for name in names:
             results[name].append(actions[name]())
     return results

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.generated_code import generate_files
 from benchmarks.home import make_home, temporary_folder
-from benchmarks.measure import Finished, run_program
+from benchmarks.measure import Finished, run_program, show_times
 from benchmarks.report import Section, Table
 from benchmarks.run_events import RunTimes, read_run_times
 from ingestion_pipeline_tests.git_repositories import GitRepository
@@ -24,6 +24,10 @@ class _Measured:
     finished: Finished
     run: RunTimes
 
+    def compare(self, other: "_Measured") -> str:
+        """Return the ratio of the peaks."""
+        return show_times(self.finished.peak_mib / other.finished.peak_mib)
+
 
 def measure(*, quick: bool) -> Section:
     """Index one repository of every size, each in a home of its own."""
@@ -39,13 +43,12 @@ def measure(*, quick: bool) -> Section:
         title="Peak memory of a run",
         method=(
             "`ingestion-pipeline run` on generated Python repositories, each from nothing in one "
-            "process. Peak resident memory of that process, once each: it hardly varies."
+            "process. Peak resident memory of that process, one run each."
         ),
         figures=(
             (
                 f"Peak memory of a run over {large.count:,} files",
-                f"{large.finished.peak_mib:,.0f} MiB, "
-                f"{large.finished.peak_mib / small.finished.peak_mib:.2f}× that over {small.count}",
+                f"{large.finished.peak_mib:,.0f} MiB, {large.compare(small)} that of {small.count}",
             ),
         ),
         tables=(
@@ -77,6 +80,6 @@ def _make_row(item: _Measured, small: _Measured) -> tuple[str, ...]:
         f"{item.size_bytes / _MEBIBYTE:.1f} MiB",
         f"{item.run.metadata['points']:,.0f}",
         f"{item.finished.peak_mib:,.0f} MiB",
-        f"{item.finished.peak_mib / small.finished.peak_mib:.2f}×",
+        item.compare(small),
         f"{item.finished.seconds:.1f} s",
     )

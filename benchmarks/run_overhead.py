@@ -45,7 +45,9 @@ class _World:
 
     def materialize(self) -> RunTimes:
         """Run the partition as a user does, at whatever its head is."""
-        finished = self._materialize("repository_points", self.partition, "ingestion_pipeline.definitions")
+        finished = self._materialize(
+            "repository_points", self.partition, "ingestion_pipeline.definitions"
+        )
         return read_run_times(self.home, finished)
 
     def change_and_materialize(self) -> RunTimes:
@@ -145,8 +147,7 @@ def _make_section(
             ),
         ),
         remarks=(
-            f"The first run of the repository, all {_FILES} files new, took {first.total:.2f} s, "
-            f"{first.work:.2f} s of it work.",
+            f"The repository's first run: {first.total:.2f} s, {first.work:.2f} s of it work.",
         ),
     )
 

@@ -8,7 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.home import Home, inside, make_home, temporary_folder
-from benchmarks.measure import Series, interleave, read_last_json, run_program, run_python
+from benchmarks.measure import (
+    Series,
+    interleave,
+    read_last_json,
+    run_program,
+    run_python,
+    show_times,
+)
 from benchmarks.report import Section, Table
 from benchmarks.search_index import PACKAGES, Index, Query, build_index, make_queries
 from ingestion_pipeline.composition import Services, open_services
@@ -141,7 +148,7 @@ def _make_section(
             way,
             f"{series.percentile(0.5):.2f} ms",
             f"{series.percentile(0.95):.2f} ms",
-            f"{series.over(warm[_NUMPY]).median:.2f}×",
+            show_times(series.over(warm[_NUMPY]).median),
         )
         for way, series in warm.items()
     )
@@ -170,7 +177,7 @@ def _make_section(
             ),
             (
                 "… its dense part, to exact numpy in memory",
-                f"{warm[_DENSE].over(warm[_NUMPY]).median:.2f}×",
+                show_times(warm[_DENSE].over(warm[_NUMPY]).median),
             ),
             ("`ingestion-pipeline search` in a fresh process", program.show()),
         ),
@@ -180,7 +187,10 @@ def _make_section(
                 ("cold, fresh process", "time"),
                 (
                     ("import the store's adapter", opened["import"].show("ms", 0)),
-                    ("open the store and answer the first dense query", opened["first"].show("ms", 0)),
+                    (
+                        "open the store and answer the first dense query",
+                        opened["first"].show("ms", 0),
+                    ),
                     ("answer it again", opened["second"].show("ms", 1)),
                     (
                         "`ingestion-pipeline search` as a whole: imports, torch, store, both ways",

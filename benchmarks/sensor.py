@@ -92,9 +92,12 @@ def _measure_case(name: str, settings: Settings, host: Host, count: int, rounds:
 
 
 def _measure_rest(size: int) -> _Case:
-    with temporary_folder() as folder, serve_github(size, graphql=False) as host:
-        with _enter(folder, _make_variables(host), host, size, pushed=False) as settings:
-            ticks = [_tick(settings, host)]
+    with (
+        temporary_folder() as folder,
+        serve_github(size, graphql=False) as host,
+        _enter(folder, _make_variables(host), host, size, pushed=False) as settings,
+    ):
+        ticks = [_tick(settings, host)]
     return _Case(f"{size:,} tracked, up to date; a host without GraphQL", ticks, Series((0.0,)))
 
 
@@ -182,24 +185,33 @@ def _make_section(cases: list[_Case]) -> Section:
         title="The sensor's tick",
         method=(
             "`run_tick` with Dagster's SQLite storage and ours, opened for each tick as a code "
-            "server does, over the tests' GitHub on loopback in a process of its own, which answers "
-            "with graphql-core in Python, one call at a time. Every repository was indexed once, by "
-            "a run that succeeded. Beside each tick, in turn, the same GraphQL calls by a plain "
-            "HTTP client, one after another: what is left of *asking GitHub* above them is ours."
+            "server does, over the tests' GitHub on loopback in a process of its own, which "
+            "answers with graphql-core in Python, one call at a time. Every repository was indexed "
+            "once, by a run that succeeded. Beside each tick, in turn, the same GraphQL calls by a "
+            "plain HTTP client, one after another."
         ),
         figures=tuple(figures),
         tables=(
             Table(
                 (
-                    "tick", "total", *_PARTS, "rest", "GraphQL + REST calls", "runs asked for",
-                    "bare calls", "tick to bare calls",
-                ),  # fmt: skip
+                    "tick",
+                    "total",
+                    *_PARTS,
+                    "rest",
+                    "GraphQL + REST calls",
+                    "runs asked for",
+                    "bare calls",
+                    "tick to bare calls",
+                ),
                 tuple(rows),
             ),
         ),
         remarks=(
-            "A tick asks about at most `INGESTION_SENSOR_MAX_REPOSITORIES_PER_TICK` (2,000) "
-            "repositories and for at most `INGESTION_SENSOR_MAX_RUNS_PER_TICK` (50) runs; the next "
-            "one goes on there. *rest*: decisions, opening the databases, Python.",
+            (
+                "A tick asks about at most `INGESTION_SENSOR_MAX_REPOSITORIES_PER_TICK` "
+                "repositories and for at most `INGESTION_SENSOR_MAX_RUNS_PER_TICK` runs; the next "
+                "goes on there."
+            ),
+            "*rest*: decisions, opening the databases, Python.",
         ),
     )

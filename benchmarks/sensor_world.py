@@ -211,7 +211,7 @@ def _replace(row: dict[str, Any], swap: dict[str, str]) -> dict[str, Any]:
     for name, value in copy.items():
         if isinstance(value, str):
             for old, new in swap.items():
-                value = value.replace(old, new)  # noqa: PLW2901 - one value through all swaps
+                value = value.replace(old, new)
             copy[name] = value
     return copy
 
