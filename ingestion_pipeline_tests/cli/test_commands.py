@@ -43,7 +43,7 @@ def test_track_sync_search_untrack_and_purge(home: CommandHome) -> None:
 
 
 def test_run_indexes_a_path_with_blanks_and_unicode_and_shows_samples(home: CommandHome) -> None:
-    folder = home.folder.parent / "my projekt - ünï"
+    folder = home.folder.parent / "my projekt ünï"
     GitRepository(folder, FILES, bare=False)
     shown = home.run("run", folder)
     assert re.search(r"^Indexed local/my-projekt-n-[0-9a-f]{6} at main@", shown, re.M)
