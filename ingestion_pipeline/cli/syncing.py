@@ -17,7 +17,7 @@ from ingestion_pipeline.cli.opening import (
 )
 from ingestion_pipeline.cli.searching import find_by_words, print_hits
 from ingestion_pipeline.composition import Services
-from ingestion_pipeline.core.errors import RepositoryNotTrackedError
+from ingestion_pipeline.core.errors import HostUnavailableError, RepositoryNotTrackedError
 from ingestion_pipeline.core.points import PointFilter
 from ingestion_pipeline.core.repositories import TrackedRepository
 from ingestion_pipeline.core.terms import split_identifier
@@ -49,12 +49,13 @@ def run(repository: str, branches: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("partitions", nargs=-1)
-@click.option("--force", is_flag=True, help="Also those that are up to date.")
+@click.option("--force", is_flag=True, help="Also what is up to date.")
 def sync(partitions: tuple[str, ...], force: bool) -> None:
     """Index every stale repository, or the PARTITIONS (owner/name) given, one after another."""
     failures: list[str] = []
     with open_command() as services, open_instance(services.settings) as instance:
-        for key in _choose(services, instance, partitions, force=force):
+        keys, problem = _choose(services, instance, partitions, force=force)
+        for key in keys:
             try:
                 with console.status(f"Indexing {key} …"):
                     finished = sync_partition(instance, key)
@@ -65,6 +66,8 @@ def sync(partitions: tuple[str, ...], force: bool) -> None:
             print_sync(key, finished)
     if failures:
         raise SyncFailedError(f"{len(failures)} of the runs failed: {', '.join(failures)}")
+    if problem:
+        raise HostUnavailableError(f"Not every repository could be checked. {problem}")
 
 
 def print_sync(partition_key: str, finished: SyncRun) -> None:
@@ -97,7 +100,8 @@ def print_samples(services: Services, row: TrackedRepository) -> None:
 
 def _choose(
     services: Services, instance: dg.DagsterInstance, partitions: tuple[str, ...], *, force: bool
-) -> list[str]:
+) -> tuple[list[str], str]:
+    """Return the partitions to index, and why some could not be asked about, "" when all were."""
     notes = sync_partitions(services, instance)
     rows = services.state.list_repositories()
     known = {row.partition_key: row for row in rows}
@@ -108,14 +112,20 @@ def _choose(
             )
     wanted = [known[key] for key in partitions] if partitions else rows
     if force:
-        return [row.partition_key for row in wanted]
+        return [row.partition_key for row in wanted], ""
     check = check_freshness(services, instance, wanted)
     for note in (*notes, *check.notes):
         console.print(note, markup=False)
+    # Who names a repository does not want to wait for the delay after its last failure.
+    chosen = [
+        decision
+        for decision in check.decisions
+        if decision.action is Action.RUN or (partitions and decision.next_try_at)
+    ]
     for decision in check.decisions:
-        if decision.action is not Action.RUN:
+        if decision not in chosen:
             console.print(f"{decision.partition_key}: {decision.reason}", markup=False)
-    return [d.partition_key for d in check.decisions if d.action is Action.RUN]
+    return [decision.partition_key for decision in chosen], check.report.problem
 
 
 def _pick_words(services: Services, row: TrackedRepository) -> str:

@@ -5,7 +5,7 @@ from enum import IntEnum, StrEnum
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 
 class NodeType(IntEnum):

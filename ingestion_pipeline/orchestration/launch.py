@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 
 from ingestion_pipeline.core.errors import IngestionError
 from ingestion_pipeline.orchestration.build import build_definitions
@@ -53,17 +54,22 @@ def sync_partition(instance: dg.DagsterInstance, partition_key: str) -> SyncRun:
 
 
 def _explain(result: dg.ExecuteInProcessResult) -> str:
-    """Return the message of the innermost error of the first failed op."""
+    """Return the message of the innermost error of the first failed op, else of the run."""
     for event in result.all_events:
-        if not event.is_step_failure:
-            continue
-        data = event.step_failure_data
-        if data.user_failure_data and data.user_failure_data.description:
-            return data.user_failure_data.description
-        error = data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        if error is not None:
-            # Dagster writes "package.module.NameOfError: " in front.
-            return re.sub(rf"^[\w.]*\b{error.cls_name}: ", "", error.message.strip())
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data and data.user_failure_data.description:
+                return data.user_failure_data.description
+            if data.error is not None:
+                return _find_message(data.error)
+    for event in result.all_events:
+        if event.is_run_failure and event.job_failure_data.error is not None:
+            return _find_message(event.job_failure_data.error)
     return f"Run {result.run_id} did not succeed; Dagster's UI shows why."
+
+
+def _find_message(error: SerializableErrorInfo) -> str:
+    while error.cause is not None:
+        error = error.cause
+    # Dagster writes "package.module.NameOfError: " in front.
+    return re.sub(rf"^[\w.]*\b{error.cls_name}: ", "", error.message.strip())

@@ -127,7 +127,20 @@ def test_github_answers_502(indexed: CommandHome) -> None:
     assert said.startswith("GitHub answered 502 for octo/cat")
     assert "https://www.githubstatus.com" in said
     assert "GitHub answered 502" in indexed.run("repositories")
-    assert "the host could not be asked this time" in indexed.run("sync")
+    said = indexed.invoke("sync")
+    assert said.exit_code == 1
+    assert "octo/cat: the host could not be asked this time" in said.stdout
+    assert "GitHub answered 502" in said.stderr
+
+
+def test_a_repository_named_by_a_person_does_not_wait_for_its_delay(home: CommandHome) -> None:
+    home.add_repository("octo/dog")
+    home.run("track", "octo/dog")
+    home.github.fail(502)
+    home.invoke("sync", "octo/dog", "--force")
+    home.github.heal()
+    assert "octo/dog: failed once, next try at" in home.run("sync")
+    assert "Indexed octo/dog" in home.run("sync", "octo/dog")
 
 
 def test_github_cannot_be_reached(indexed: CommandHome) -> None:

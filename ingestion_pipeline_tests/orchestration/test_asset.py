@@ -1,5 +1,7 @@
 """A run of the asset: what it writes, what it shows, and what a second run leaves alone."""
 
+from typing import Any, cast
+
 import dagster as dg
 import numpy as np
 
@@ -7,6 +9,10 @@ from ingestion_pipeline.composition import get_fingerprint
 from ingestion_pipeline.core.state import SyncStatus
 from ingestion_pipeline.orchestration.run_facts import read_materializations
 from ingestion_pipeline_tests.orchestration.world import KEY, World, failed_steps, materialization
+
+
+def get_values(shown: dg.AssetMaterialization) -> dict[str, Any]:
+    return {name: value.value for name, value in shown.metadata.items()}
 
 
 def test_a_tracked_repository_becomes_points(world: World, instance: dg.DagsterInstance) -> None:
@@ -36,7 +42,7 @@ def test_a_tracked_repository_becomes_points(world: World, instance: dg.DagsterI
 
 def test_the_materialization_says_what_was_done(world: World, instance: dg.DagsterInstance) -> None:
     shown = materialization(world.sync(instance))
-    values = {name: value.value for name, value in shown.metadata.items()}
+    values = get_values(shown)
     assert values["pushed_at"] == "2026-01-01T00:00:00Z"
     assert values["heads"] == {"main": world.git.head("main")}
     assert (values["files"], values["symbols"]) == (3, 4)
@@ -69,7 +75,7 @@ def test_checks_notice_a_store_that_lost_or_gained_points(
     collection = world.services.collection.name
     world.store.delete(collection, [world.points()["main", "README.md", ""].id])
     result = dg.materialize(
-        [*(world.definitions.assets or ()), *(world.definitions.asset_checks or ())],
+        cast(Any, [*(world.definitions.assets or ()), *(world.definitions.asset_checks or ())]),
         selection=dg.AssetSelection.checks_for_assets("repository_points"),
         instance=instance,
         resources=dict(world.definitions.resources or {}),
@@ -93,7 +99,7 @@ def test_a_second_run_writes_only_the_repositorys_own_point(
     after = world.points()
     assert after["main", "", ""].payload["last_pushed_at"] == "2026-02-02T00:00:00Z"
     assert after["main", "src/purr.py", "purr"] == before["main", "src/purr.py", "purr"]
-    values = {n: v.value for n, v in materialization(result).metadata.items()}
+    values = get_values(materialization(result))
     assert (values["points_added"], values["points_deleted"]) == (0, 0)
     assert values["points_unchanged"] == 7
 
