@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from ingestion_pipeline_tests.end_to_end.dagster_dev import DagsterDev, open_dagster_dev
-from ingestion_pipeline_tests.end_to_end.deployment import TOKEN, Deployment, open_deployment
+from ingestion_pipeline_tests.end_to_end.deployment import TOKEN, open_deployment
 from ingestion_pipeline_tests.end_to_end.processes import HAS_PROC, read_all_command_lines
 from ingestion_pipeline_tests.end_to_end.samples import CAT, CAT_PATHS
 from ingestion_pipeline_tests.end_to_end.waiting import wait_for
@@ -31,12 +31,16 @@ def healthy_git(dev: DagsterDev) -> Iterator[None]:
     dev.deployment.git.release()
 
 
-def wait_for_hanging_fetch(deployment: Deployment, full_name: str) -> None:
+def wait_for_hanging_fetch(dev: DagsterDev, full_name: str, run_id: str) -> None:
     def look() -> bool:
-        requests = list(deployment.git.requests)
+        assert dev.get_run(run_id).status != "FAILURE", dev.explain(run_id)
+        requests = list(dev.deployment.git.requests)
         return any(r.method == "POST" and r.path.startswith(f"/{full_name}.") for r in requests)
 
-    wait_for(look, f"the fetch of {full_name}")
+    try:
+        wait_for(look, f"the fetch of {full_name}")
+    except TimeoutError as error:
+        raise AssertionError(dev.explain(run_id)) from error
 
 
 def test_two_repositories_at_once_and_one_run_each(dev: DagsterDev) -> None:
@@ -47,8 +51,8 @@ def test_two_repositories_at_once_and_one_run_each(dev: DagsterDev) -> None:
     deployment.track(*names)
     deployment.git.misbehaviour = HANG
     runs = {name: dev.launch(name) for name in names}
-    for name in names:
-        wait_for_hanging_fetch(deployment, name)
+    for name, run_id in runs.items():
+        wait_for_hanging_fetch(dev, name, run_id)
     assert {dev.get_run(run_id).status for run_id in runs.values()} == {"STARTED"}
 
     output = deployment.materialize("octo/left", exit_code=1)
@@ -71,7 +75,7 @@ def test_the_token_is_nowhere_to_be_seen(dev: DagsterDev) -> None:
     deployment.track("octo/vault")
     deployment.git.misbehaviour = HANG
     hanging = dev.launch("octo/vault")
-    wait_for_hanging_fetch(deployment, "octo/vault")
+    wait_for_hanging_fetch(dev, "octo/vault", hanging)
     if HAS_PROC:
         lines = read_all_command_lines()
         assert any(b"fetch" in line and b"git" in line for line in lines)
