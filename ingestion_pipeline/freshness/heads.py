@@ -14,7 +14,8 @@ class HeadComparison:
         same: Branches whose head is the one indexed.
         gone: Branches that a complete lookup did not find.
         unknown: Branches that nobody looked at.
-        unindexed: Branches among ``unknown`` that were never indexed.
+        unindexed: Branches among ``unknown`` that were never indexed whole, or whose last sync was
+            cut short (it leaves an empty head).
         leftover: Indexed branches that are not tracked any more.
     """
 
@@ -54,7 +55,7 @@ def compare_heads(evidence: Evidence) -> HeadComparison:
         same=tuple(name for name, sha in known.items() if indexed.get(name) == sha),
         gone=() if complete is None else missing,
         unknown=unknown,
-        unindexed=tuple(name for name in unknown if name not in indexed),
+        unindexed=tuple(name for name in unknown if not indexed.get(name)),
         leftover=tuple(sorted(set(indexed) - set(branches))),
     )
 

@@ -2,9 +2,11 @@
 
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from ingestion_pipeline.core.clock import Clock
 from ingestion_pipeline.core.code_host import CodeHost
@@ -84,35 +86,46 @@ def _compare_branch(
 ) -> ClonedBranch:
     rows = {row.branch: row for row in target.state.list_branches(repository.source)}
     row = rows.get(branch)
-    rewrite = _store_lost_points(repository.source, target, branch, row)
+    own_point = _read_own_point(repository.source, target, branch)
+    rewrite = _store_lost_points(repository.source, target, branch, row, own_point)
     unchanged = (
         row is not None
         and not rewrite
         and row.head_sha == head_sha
         and row.fingerprint == target.fingerprint
-        and _is_named_as_now(repository, target, branch)
+        and own_point.get("repo") == repository.hosted.full_name
     )
-    return ClonedBranch(branch, head_sha, unchanged, rewrite, folder)
+    indexed_sha = row.head_sha if row else ""
+    return ClonedBranch(branch, head_sha, indexed_sha, unchanged, rewrite, folder)
 
 
 def _store_lost_points(
-    source: SourceId, target: IndexTarget, branch: str, row: IndexedBranch | None
+    source: SourceId,
+    target: IndexTarget,
+    branch: str,
+    row: IndexedBranch | None,
+    own_point: Mapping[str, Any],
 ) -> bool:
-    """Whether points that the state calls written are not in the store."""
+    """Whether points that the state calls written are not in the store.
+
+    A store or a state that was put back from a backup, or that another setting chose meanwhile, may
+    hold as many points as the other and not the same: the branch's own point tells by its commit.
+    """
+    if row is not None and row.collection != target.collection:
+        return True
     stored = target.store.count(target.collection, branch_filter(source, branch))
     if row is not None and row.head_sha:
-        same_place = row.collection == target.collection
-        return not same_place or stored != target.state.count_points(source, branch)
+        same_commit = own_point.get("commit_sha") == row.head_sha
+        return not same_commit or stored != target.state.count_points(source, branch)
     documents = target.state.list_documents(source, branch).values()
     written = sum(point_hash != PENDING for d in documents for point_hash in d.points.values())
     return stored < written
 
 
-def _is_named_as_now(repository: TrackedRepository, target: IndexTarget, branch: str) -> bool:
-    """Whether the branch's points carry the repository's present name."""
-    point_id = make_point_id(repository.source, branch, "")
-    found = target.store.retrieve(target.collection, [point_id])
-    return bool(found) and found[0].payload.get("repo") == repository.hosted.full_name
+def _read_own_point(source: SourceId, target: IndexTarget, branch: str) -> Mapping[str, Any]:
+    """Return the payload of the branch's own point, empty when there is none."""
+    found = target.store.retrieve(target.collection, [make_point_id(source, branch, "")])
+    return found[0].payload if found else {}
 
 
 def sweep_work_folders(parent: Path, now: datetime) -> None:

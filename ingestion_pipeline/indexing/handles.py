@@ -14,6 +14,7 @@ class ClonedBranch:
     Args:
         branch: Its name.
         head_sha: Commit to index.
+        indexed_sha: Commit that the index said before, "" when it was not whole.
         unchanged: The index already says exactly this; only the branch's own point moves.
         rewrite: The store does not hold what the state says; write every point.
         folder: Where this branch's files of this run are.
@@ -21,6 +22,7 @@ class ClonedBranch:
 
     branch: str
     head_sha: str
+    indexed_sha: str
     unchanged: bool
     rewrite: bool
     folder: Path

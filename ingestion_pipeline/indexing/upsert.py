@@ -13,6 +13,7 @@ from ingestion_pipeline.core.clock import Clock
 from ingestion_pipeline.core.errors import PermanentError
 from ingestion_pipeline.core.graph import CodeGraph, NodeType
 from ingestion_pipeline.core.points import IndexStamp, Point, make_point_id
+from ingestion_pipeline.core.repositories import SourceId
 from ingestion_pipeline.core.state import IndexedBranch
 from ingestion_pipeline.embed import ENCODER_DIM, ENCODER_VERSION
 from ingestion_pipeline.embed.sparse import make_query_sparse, make_sparse_vectors
@@ -101,21 +102,19 @@ def _write_branch(
         cloned.repository.hosted, branch.branch, stamp, ENCODER_VERSION, get_parser_version()
     )
     if branch.unchanged:
-        _restamp_branch(writer, context, target, counts)
+        _restamp_branch(writer, branch, context, target, counts)
         return
-    before = _mark_unfinished(target, cloned, branch)
+    if branch.rewrite:
+        writer.forget_hashes()  # while the head still shows that the two do not agree
+    is_new = _mark_unfinished(target, branch, context)
     graph, vectors = read_graph(branch.graph_path), read_vectors(branch.vectors_path)
     documents = build_document_points(graph, vectors, make_sparse_vectors(graph), context)
-    _add_counts(counts, writer.write_documents(documents, rewrite=branch.rewrite))
+    _add_counts(counts, writer.write_documents(documents))
     writer.finish(
         _make_repository_point(graph, vectors, context), _make_row(graph, context, target)
     )
-    if before is None:
-        counts.added += 1
-        return
-    counts.changed += 1
-    if before.collection != target.collection:
-        target.store.delete_matching(before.collection, branch_filter(source, branch.branch))
+    counts.added += is_new
+    counts.changed += not is_new
 
 
 def _make_repository_point(
@@ -146,32 +145,71 @@ def _make_row(graph: CodeGraph, context: BranchContext, target: IndexTarget) -> 
     )
 
 
-def _mark_unfinished(
-    target: IndexTarget, cloned: ClonedRepository, branch: ClonedBranch
-) -> IndexedBranch | None:
-    """Blank the indexed head, so that a crash from here on makes the branch stale."""
-    source = cloned.repository.source
+def _mark_unfinished(target: IndexTarget, branch: ClonedBranch, context: BranchContext) -> bool:
+    """Blank the indexed head, so that a crash from here on makes the branch stale.
+
+    Returns:
+        Whether the branch is new. Its row is then made, so that it is known and can be removed
+        even if it is never finished.
+    """
+    source, stamp = context.repository.source, context.stamp
+    row = _find_row(target, source, branch)
+    if row is None:
+        empty = IndexedBranch(
+            *(branch.branch, "", "", target.fingerprint, target.collection, stamp.indexed_at),
+            *(0, 0, 0),
+        )
+        target.state.commit_branch(source, empty)
+        return True
+    if row.collection != target.collection:
+        _delete_branch(target, row.collection, source, branch.branch)
+    target.state.commit_branch(source, replace(row, head_sha="", collection=target.collection))
+    return False
+
+
+def _find_row(target: IndexTarget, source: SourceId, branch: ClonedBranch) -> IndexedBranch | None:
+    """Return the branch's row.
+
+    Raises:
+        PermanentError: A later run has finished the branch since this one compared heads with it:
+            this one was taken up again from a later op, and would put older content back.
+    """
     rows = {row.branch: row for row in target.state.list_branches(source)}
     row = rows.get(branch.branch)
-    if row is not None:
-        target.state.commit_branch(source, replace(row, head_sha=""))
+    expected = {branch.indexed_sha, branch.head_sha} | (set() if branch.unchanged else {""})
+    if (row.head_sha if row else "") not in expected:
+        raise PermanentError(
+            f"Another run has indexed {branch.branch} since this one began. Launch the partition "
+            "again from the first op."
+        )
     return row
 
 
+def _delete_branch(target: IndexTarget, collection: str, source: SourceId, branch: str) -> None:
+    """Delete a branch's points from a collection that need not exist any more."""
+    if collection in target.store.list_collections():
+        target.store.delete_matching(collection, branch_filter(source, branch))
+
+
 def _restamp_branch(
-    writer: BranchWriter, context: BranchContext, target: IndexTarget, counts: WriteCounts
+    writer: BranchWriter,
+    branch: ClonedBranch,
+    context: BranchContext,
+    target: IndexTarget,
+    counts: WriteCounts,
 ) -> None:
     """Write only the branch's own point with the new times."""
-    source, branch = context.repository.source, context.branch
-    point_id = make_point_id(source, branch, "")
-    [stored] = target.store.retrieve(target.collection, [point_id], with_vectors=True)
-    [row] = [r for r in target.state.list_branches(source) if r.branch == branch]
-    payload = {**stored.payload, **context.volatile_payload()}
-    if row.head_sha != context.stamp.commit_sha:
+    source = context.repository.source
+    row = _find_row(target, source, branch)
+    point_id = make_point_id(source, branch.branch, "")
+    found = target.store.retrieve(target.collection, [point_id], with_vectors=True)
+    if row is None or not found:
         raise PermanentError(
-            f"Another run has indexed {branch} since this one began. Launch the partition again "
-            "from the first op."
+            f"The points of {branch.branch} went while this run was at work. Launch the partition "
+            "again from the first op."
         )
+    [stored] = found
+    payload = {**stored.payload, **context.volatile_payload()}
     if stored.dense is None or stored.sparse is None:
         raise AssertionError("the store returned a point without the vectors that were asked for")
     point = Point(point_id, stored.dense, stored.sparse, payload)
@@ -184,16 +222,26 @@ def _restamp_branch(
 def _remove_untracked_branches(
     cloned: ClonedRepository, target: IndexTarget, counts: WriteCounts
 ) -> None:
-    """Delete branches that nobody tracks any more; ones missing at the host keep their points."""
+    """Delete branches that nobody tracks any more; ones missing at the host keep their points.
+
+    What is tracked since this run began stays too: a later run may have indexed it already.
+    """
     if not cloned.branches:
         return
     source = cloned.repository.source
     keep = {branch.branch for branch in cloned.branches} | set(cloned.missing_branches)
+    present = target.state.find_source(source)
+    keep |= set(present.tracked_branches) if present else set()
+    collections = {row.branch: row.collection for row in target.state.list_branches(source)}
     for branch in target.state.list_branch_names(source):
-        if branch not in keep:
-            counts.deleted += remove_branch_points(
-                target.store, target.state, target.collection, source, branch
-            )
+        if branch in keep:
+            continue
+        elsewhere = collections.get(branch, target.collection)
+        if elsewhere != target.collection:
+            _delete_branch(target, elsewhere, source, branch)
+        counts.deleted += remove_branch_points(
+            target.store, target.state, target.collection, source, branch
+        )
 
 
 def _add_counts(total: WriteCounts, part: WriteCounts) -> None:

@@ -25,15 +25,17 @@ from ingestion_pipeline.orchestration.metadata import (
 )
 from ingestion_pipeline.orchestration.retries import dagster_errors
 from ingestion_pipeline.orchestration.run_facts import format_data_version
-from ingestion_pipeline.tracking.resolve import resolve_partition
+from ingestion_pipeline.tracking.resolve import require_tracked, resolve_partition
 
 GPU_POOL = "gpu"
 RESOURCES = {"services", "repository_lock"}
 
 
 def _begin(context: dg.OpExecutionContext, repository: TrackedRepository) -> Services:
+    services: Services = context.resources.services
     context.resources.repository_lock.acquire(repository.source)
-    return context.resources.services
+    require_tracked(repository, services.state)
+    return services
 
 
 def _target(services: Services) -> IndexTarget:

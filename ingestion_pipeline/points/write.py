@@ -75,21 +75,27 @@ class BranchWriter:
     branch: str
     report_progress: Callable[[int], None] = lambda _done: None
 
-    def write_documents(
-        self, documents: Iterable[DocumentPoints], *, rewrite: bool = False
-    ) -> WriteCounts:
+    def forget_hashes(self) -> None:
+        """Announce every document: the store does not hold what the state says.
+
+        Everything is written again then, also after a crash in the middle of it.
+        """
+        known = self.state.list_documents(self.source, self.branch).values()
+        pending = [_announce(document) for document in known]
+        self.state.commit_documents(self.source, self.branch, pending, [])
+
+    def write_documents(self, documents: Iterable[DocumentPoints]) -> WriteCounts:
         """Make the store hold exactly these documents for this branch.
 
         Args:
             documents: The complete content of the branch; what is missing here is deleted.
-            rewrite: Write every point, also those whose hash did not change (the store was lost).
         """
         known = self.state.list_documents(self.source, self.branch)
         counts, seen, done = WriteCounts(), set[str](), 0
         batch = _Batch()
         for document in documents:
             seen.add(document.document_id)
-            _plan_document(document, known.get(document.document_id), batch, counts, rewrite)
+            _plan_document(document, known.get(document.document_id), batch, counts)
             done += 1
             if batch.size >= BATCH_POINTS:
                 self._write(batch)
@@ -164,10 +170,9 @@ def _plan_document(
     known: DocumentState | None,
     batch: _Batch,
     counts: WriteCounts,
-    rewrite: bool,
 ) -> None:
     before: Mapping[str, str] = known.points if known else {}
-    changed = [p for p in document.points if rewrite or before.get(p.id) != document.hashes[p.id]]
+    changed = [p for p in document.points if before.get(p.id) != document.hashes[p.id]]
     gone = [point_id for point_id in before if point_id not in document.hashes]
     fresh = {p.id for p in changed if p.id not in before}
     counts.added += len(fresh)
@@ -189,11 +194,14 @@ def _plan_document(
 
 
 def _plan_removal(known: DocumentState, batch: _Batch, counts: WriteCounts) -> None:
-    pending = dict.fromkeys(known.points, PENDING)
-    batch.announced.append(DocumentState(known.document_id, PENDING, pending))
+    batch.announced.append(_announce(known))
     batch.gone.extend(known.points)
     batch.removed.append(known.document_id)
     counts.deleted += len(known.points)
+
+
+def _announce(document: DocumentState) -> DocumentState:
+    return DocumentState(document.document_id, PENDING, dict.fromkeys(document.points, PENDING))
 
 
 def _split(items: list[_T]) -> Iterator[list[_T]]:

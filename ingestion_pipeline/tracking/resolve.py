@@ -56,6 +56,23 @@ def resolve_partition(
     return _refresh(row, hosts, state)
 
 
+def require_tracked(repository: TrackedRepository, state: StateStore) -> None:
+    """Pass when the source is still tracked; asked under its lock, which a purge takes too.
+
+    A run that waited, or was taken up again from a later op, would write the points of a repository
+    whose points and row were purged meanwhile, and nothing would ever delete them.
+
+    Raises:
+        RepositoryNotTrackedError: It was untracked since the run began.
+    """
+    row = state.find_source(repository.source)
+    if row is None or row.untracked_at is not None:
+        raise RepositoryNotTrackedError(
+            f"{repository.partition_key} was untracked while this run was under way. To index it "
+            f"again: {_make_track_command(repository)}"
+        )
+
+
 def _find_retired(partition_key: str, state: StateStore) -> TrackedRepository | None:
     """Return the local repository that had this key; None where GitHub must be asked."""
     rows = state.list_repositories(include_untracked=True)

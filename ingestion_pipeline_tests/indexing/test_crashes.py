@@ -152,7 +152,7 @@ def test_the_first_sync_is_resumed_and_not_begun_again(tmp_path: Path) -> None:
     git = GitRepository(tmp_path / "origin.git", FIRST)
     index = Index(tmp_path, git)
     with pytest.raises(Crash):
-        index.sync(CrashPlan(3, before=True))
+        index.sync(CrashPlan(4, before=True))
     written = set(index.store.upserted_ids)
     assert written
     count = len(index.store.upserted_ids)

@@ -1,0 +1,150 @@
+"""State and store that do not belong together, and runs that were overtaken by later ones."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingestion_pipeline.core.errors import PermanentError
+from ingestion_pipeline.core.points import CollectionSpec, PointFilter
+from ingestion_pipeline.embed import ENCODER_DIM
+from ingestion_pipeline.indexing.clone import IndexTarget, clone_repository
+from ingestion_pipeline.indexing.embed import embed_repository
+from ingestion_pipeline.indexing.handles import EmbeddedRepository
+from ingestion_pipeline.indexing.parse import parse_repository
+from ingestion_pipeline.indexing.upsert import upsert_points
+from ingestion_pipeline_tests.crashing import Crash, CrashPlan
+from ingestion_pipeline_tests.fakes.point_store import FakePointStore
+from ingestion_pipeline_tests.git_repositories import Files, GitRepository
+from ingestion_pipeline_tests.indexing.test_crashes import COLLECTION, Index, get_encoder
+
+SPEC = CollectionSpec(COLLECTION, ENCODER_DIM)
+OTHER = "other_test"
+OLD: Files = {"a.py": "def one():\n    pass\n", "b.py": "def two():\n    pass\n"}
+# As many points as OLD: one file is another, one says something else.
+NEW: Files = {"a.py": "def one():\n    return 1\n", "b.py": None, "c.py": "def two():\n    pass\n"}
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> GitRepository:
+    return GitRepository(tmp_path / "origin.git", OLD)
+
+
+@pytest.fixture
+def index(tmp_path: Path, git: GitRepository) -> Index:
+    made = Index(tmp_path / "index", git)
+    made.sync()
+    return made
+
+
+def expect(index: Index, name: str = "clean") -> Any:
+    """Return what a clean index of the present tree holds."""
+    shutil.rmtree(index.folder / name, ignore_errors=True)
+    clean = Index(index.folder / name, index.git)
+    clean.sync()
+    return clean.points()
+
+
+def prepare(index: Index) -> EmbeddedRepository:
+    """Do the first three steps of a sync."""
+    target = IndexTarget(index.state, index.store, COLLECTION, "fingerprint")
+    work = index.folder / "work" / str(next(index.runs))
+    cloned = clone_repository(index.row, index.host, index.mirror, target, work, index.clock)
+    return embed_repository(parse_repository(cloned, index.mirror, 10**6), get_encoder)
+
+
+def finish(index: Index, embedded: EmbeddedRepository, collection: str = COLLECTION) -> None:
+    target = IndexTarget(index.state, index.store, collection, "fingerprint")
+    upsert_points(embedded, target, index.clock)
+
+
+@pytest.mark.parametrize("pushed", [{}, {"d.rb": "def five\nend\n"}])
+def test_an_older_store_with_as_many_points_is_noticed(
+    index: Index, git: GitRepository, pushed: Files
+) -> None:
+    """From one store to another and back, or a store put back from a backup."""
+    older = {COLLECTION: list(index.store.collections[COLLECTION].values())}
+    git.commit(NEW)
+    index.sync()
+    assert index.store.count(COLLECTION, PointFilter({})) == len(older[COLLECTION])
+    index.store = FakePointStore([SPEC], older)
+    if pushed:
+        git.commit(pushed)
+    index.sync()
+    assert index.points() == expect(index)
+
+
+def test_a_rewrite_that_is_cut_short_trusts_nothing_that_it_did_not_write(
+    index: Index, git: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingestion_pipeline.points.write.BATCH_POINTS", 1)
+    older = {COLLECTION: list(index.store.collections[COLLECTION].values())}
+    git.commit(NEW)
+    index.sync()
+    expected = expect(index)
+    for at_write in range(100):
+        index.store = FakePointStore([SPEC], older)
+        try:
+            index.sync(CrashPlan(at_write, before=True))
+        except Crash:
+            index.sync()
+            assert index.points() == expected
+        else:
+            assert at_write > 6
+            return
+    pytest.fail("a sync of two files does not take a hundred writes")
+
+
+def test_a_new_collection_does_not_need_the_old_one(index: Index) -> None:
+    expected = expect(index)
+    index.store = FakePointStore([replace(SPEC, name=OTHER)])
+    target = IndexTarget(index.state, index.store, OTHER, "fingerprint")
+    cloned = clone_repository(
+        index.row, index.host, index.mirror, target, index.folder / "work" / "x", index.clock
+    )
+    parsed = parse_repository(cloned, index.mirror, 10**6)
+    finish(index, embed_repository(parsed, get_encoder), OTHER)
+    assert set(index.store.collections[OTHER]) == set(expected)
+
+
+def test_a_new_branch_that_is_cut_short_is_known_and_can_be_removed(
+    index: Index, git: GitRepository
+) -> None:
+    main = index.points()
+    git.commit({"d.rb": "def five\nend\n"}, branch="dev", orphan=True)
+    only_main = index.row
+    index.row = replace(index.row, branches=("dev", "main"))
+    with pytest.raises(Crash):
+        index.sync(CrashPlan(3, before=True))
+    assert len(index.points()) > len(main)
+    assert index.state.list_heads()[index.row.source]["dev"] == ""
+    index.row = only_main
+    index.sync()
+    assert index.points() == main
+
+
+def test_a_run_taken_up_again_does_not_put_older_content_back(
+    index: Index, git: GitRepository
+) -> None:
+    git.commit(NEW)
+    overtaken = prepare(index)
+    git.commit({"d.rb": "def five\nend\n"})
+    index.sync()
+    with pytest.raises(PermanentError, match="Another run has indexed main"):
+        finish(index, overtaken)
+    assert index.points() == expect(index)
+
+
+def test_a_run_taken_up_again_keeps_a_branch_that_is_tracked_since(
+    index: Index, git: GitRepository
+) -> None:
+    overtaken = prepare(index)
+    git.commit({"d.rb": "def five\nend\n"}, branch="dev", orphan=True)
+    index.row = replace(index.row, branches=("dev", "main"))
+    index.state.save_repository(index.row)
+    index.sync()
+    both = index.points()
+    finish(index, overtaken)
+    assert index.points() == both
