@@ -24,8 +24,9 @@ def main() -> None:
     if unknown:
         parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(NAMES)}")
     for name in options.names or NAMES:
-        measured = _describe(name, quick=options.quick)
-        text = _measure_apart(name, quick=options.quick).render(measured)
+        before = describe_load()
+        section = _measure_apart(name, quick=options.quick)
+        text = section.render(_describe(name, before, quick=options.quick))
         print(text, flush=True)
         if options.out is not None:
             update_file(options.out, {name: text}, NAMES)
@@ -39,10 +40,11 @@ def _measure_apart(name: str, *, quick: bool) -> Section:
         return pool.submit(measure, quick=quick).result()
 
 
-def _describe(name: str, *, quick: bool) -> str:
+def _describe(name: str, load_before: str, *, quick: bool) -> str:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     command = f"python -m benchmarks {name}{' --quick' if quick else ''}"
-    return f"{now}, `{command}`, load average {describe_load()} before; {describe_machine()}."
+    load = f"load average {load_before} before and {describe_load()} after"
+    return f"{now}, `{command}`, {load}; {describe_machine()}."
 
 
 if __name__ == "__main__":
