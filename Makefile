@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 REPO ?= .
 BENCH ?=
+# Test modules that run side by side; some start a whole Dagster.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev run dev test check format bench lock clean
@@ -32,7 +34,7 @@ dev: install  ## Dagster's UI, sensors and schedules on http://127.0.0.1:3000
 	$(BIN)/dagster dev
 
 test: install-dev  ## Run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope
 
 check: install-dev  ## Format, lint, types, borders
 	$(BIN)/ruff format --check .
