@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
+from ingestion_pipeline.state.migrate import check_state
 from ingestion_pipeline_tests.end_to_end.dagster_dev import open_dagster_dev
 from ingestion_pipeline_tests.end_to_end.deployment import open_deployment
 from ingestion_pipeline_tests.end_to_end.samples import CAT, CAT_PATHS
@@ -27,6 +28,7 @@ def test_state_and_dagster_share_one_database(
             assert postgres_server.password not in dev.explain(run_id)
         assert deployment.read_paths("octo/cat") == CAT_PATHS
         assert not list(deployment.home.rglob("*.db"))
+        assert check_state(url) == [], "Dagster's tables are not to be taken for ours"
 
         engine = create_engine(url.replace("postgresql://", "postgresql+psycopg2://"))
         try:
