@@ -10,6 +10,7 @@ from dagster_shared.error import SerializableErrorInfo
 from ingestion_pipeline.core.errors import IngestionError
 from ingestion_pipeline.orchestration.build import build_definitions
 from ingestion_pipeline.orchestration.jobs import SYNC_JOB_NAME
+from ingestion_pipeline.orchestration.run_process import make_process_tags
 
 
 class SyncFailedError(IngestionError):
@@ -40,7 +41,11 @@ def sync_partition(instance: dg.DagsterInstance, partition_key: str) -> SyncRun:
     job = build_definitions().resolve_job_def(SYNC_JOB_NAME)
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     result = job.execute_in_process(
-        instance=instance, partition_key=partition_key, run_config=quiet, raise_on_error=False
+        instance=instance,
+        partition_key=partition_key,
+        run_config=quiet,
+        raise_on_error=False,
+        tags=make_process_tags(),
     )
     if not result.success:
         raise SyncFailedError(_explain(result))

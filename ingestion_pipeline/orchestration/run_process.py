@@ -7,6 +7,7 @@ Code servers answer for the runs that they started. Of a killed ``ingestion-pipe
 
 import os
 import socket
+from collections.abc import Mapping
 
 import dagster as dg
 from dagster._core.storage.tags import GRPC_INFO_TAG
@@ -16,16 +17,26 @@ PROCESS_TAG = "ingestion/process"
 
 def note_process(instance: dg.DagsterInstance, run_id: str) -> None:
     """Write this process onto the run that it works on."""
-    instance.add_run_tags(run_id, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"})
+    instance.add_run_tags(run_id, make_process_tags())
+
+
+def make_process_tags() -> Mapping[str, str]:
+    """Return the tags of a run that this process works on, for runs that it makes itself.
+
+    Given when a run is made they also tell of one that was killed before its first op.
+    """
+    return {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"}
 
 
 def is_lost(run: dg.DagsterRun) -> bool:
-    """Whether a started run belonged to a process of this machine, not a code server's, now gone.
+    """Whether a run belonged to a process of this machine, not a code server's, that is gone.
 
-    A run of another machine, or one that noted no process yet, is never called lost.
+    A run of another machine, or one that noted no process yet, is never called lost; nor one that
+    waits to be started and has its tags from the run that it repeats.
     """
     host, _, pid = run.tags.get(PROCESS_TAG, "").rpartition(":")
-    if run.status is not dg.DagsterRunStatus.STARTED or GRPC_INFO_TAG in run.tags:
+    own = run.status is dg.DagsterRunStatus.NOT_STARTED and run.parent_run_id is None
+    if not (own or run.status is dg.DagsterRunStatus.STARTED) or GRPC_INFO_TAG in run.tags:
         return False
     if host != socket.gethostname():
         return False

@@ -3,12 +3,21 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
-from ingestion_pipeline.orchestration.run_process import PROCESS_TAG, is_lost, note_process
+from ingestion_pipeline.orchestration import resources
+from ingestion_pipeline.orchestration.launch import SyncFailedError, sync_partition
+from ingestion_pipeline.orchestration.partitions import PARTITIONS_NAME
+from ingestion_pipeline.orchestration.run_process import (
+    PROCESS_TAG,
+    is_lost,
+    make_process_tags,
+    note_process,
+)
 from ingestion_pipeline_tests.orchestration.world import KEY, World
 
 HERE = socket.gethostname()
@@ -23,13 +32,28 @@ def dead_pid() -> int:
 
 
 def make_run(
-    tags: Mapping[str, str], status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED
+    tags: Mapping[str, str],
+    status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED,
+    parent_run_id: str | None = None,
 ) -> dg.DagsterRun:
-    return dg.DagsterRun(job_name="sync_repository", tags=tags, status=status)
+    return dg.DagsterRun(
+        job_name="sync_repository",
+        tags=tags,
+        status=status,
+        parent_run_id=parent_run_id,
+        root_run_id=parent_run_id,
+    )
 
 
 def test_a_started_run_whose_process_is_gone_is_lost(dead_pid: int) -> None:
     assert is_lost(make_run({PROCESS_TAG: f"{HERE}:{dead_pid}"}))
+
+
+def test_a_run_killed_before_its_first_op_is_lost(dead_pid: int) -> None:
+    dead, made = {PROCESS_TAG: f"{HERE}:{dead_pid}"}, dg.DagsterRunStatus.NOT_STARTED
+    assert is_lost(make_run(dead, made))
+    assert not is_lost(make_run(make_process_tags(), made))
+    assert not is_lost(make_run(dead, made, parent_run_id="the killed one"))
 
 
 def test_runs_that_others_answer_for_are_not_lost(dead_pid: int) -> None:
@@ -51,3 +75,16 @@ def test_every_run_notes_its_process(world: World, instance: dg.DagsterInstance)
     again = instance.get_run_by_id(result.run_id)
     assert again is not None
     assert again.tags == run.tags
+
+
+def test_a_run_of_the_command_line_names_its_process_when_it_is_made(
+    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if killed before it noted anything; the run itself fails, for want of a row."""
+    monkeypatch.setenv("INGESTION_HOME", str(tmp_path))
+    monkeypatch.setattr(resources, "note_process", lambda _instance, _run_id: None)
+    instance.add_dynamic_partitions(PARTITIONS_NAME, ["local/none-abcdef"])
+    with pytest.raises(SyncFailedError, match="local/none-abcdef is not tracked"):
+        sync_partition(instance, "local/none-abcdef")
+    [run] = instance.get_runs()
+    assert run.tags[PROCESS_TAG] == f"{HERE}:{os.getpid()}"
