@@ -74,10 +74,10 @@ def print_sync(partition_key: str, finished: SyncRun) -> None:
     """Print what a run did and how long each stage took."""
     facts = finished.metadata
     console.print(
-        f"Indexed {partition_key} at {facts['head']}: {facts['files']:,} files and "
-        f"{facts['symbols']:,} symbols parsed, {facts['points']:,} points "
+        f"Indexed {partition_key} at {facts['head']}: {facts['files']:,} files, "
+        f"{facts['symbols']:,} symbols, {facts['points']:,} points "
         f"({facts['points_added']:,} added, {facts['points_changed']:,} changed, "
-        f"{facts['points_deleted']:,} deleted).",
+        f"{facts['points_deleted']:,} deleted; {facts['files_parsed']:,} files parsed).",
         markup=False,
     )
     table = Table(*STAGES, "together", title="seconds")

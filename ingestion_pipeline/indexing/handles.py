@@ -121,6 +121,8 @@ class SyncResult:
     Args:
         embedded: The steps before.
         heads: Branch → head that is now indexed.
+        files: Files with points, all branches together, looked at or not.
+        symbols: Symbols with points, likewise.
         points: Points of the repository now.
         added: Points that were not there.
         changed: Points that were rewritten.
@@ -132,6 +134,8 @@ class SyncResult:
 
     embedded: EmbeddedRepository
     heads: dict[str, str]
+    files: int
+    symbols: int
     points: int
     added: int
     changed: int

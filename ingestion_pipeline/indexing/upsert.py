@@ -68,9 +68,12 @@ def upsert_points(
             target.store, target.state, target.collection, cloned.repository.source
         )
     shutil.rmtree(cloned.work_folder, ignore_errors=True)
+    rows = target.state.list_branches(cloned.repository.source)
     return SyncResult(
         embedded,
         {branch.branch: branch.head_sha for branch in cloned.branches},
+        sum(row.file_count for row in rows),
+        sum(row.symbol_count for row in rows),
         target.state.count_points(cloned.repository.source),
         counts.added,
         counts.changed,

@@ -57,18 +57,29 @@ def describe_sync(result: SyncResult, code_map_png: bytes | None) -> Mapping[str
         "points_changed": result.changed,
         "points_deleted": result.deleted,
         "points_unchanged": result.unchanged,
-        "files": parsed.files,
-        "symbols": parsed.symbols,
-        "edges": sum(result.embedded.edges.values()),
-        "languages": _languages_table(parsed),
+        "files": result.files,
+        "symbols": result.symbols,
+        "files_parsed": parsed.files,
+        **_describe_parsed(result),
         **{
             f"seconds_{stage}": round(seconds, 3)
             for stage, seconds in result.seconds_by_stage.items()
         },
-        "edges_by_relation": dg.MetadataValue.json(result.embedded.edges),
-        "skipped_files": dg.MetadataValue.json(parsed.skipped),
         "heads": dg.MetadataValue.json(result.heads),
         "dagster/partition_row_count": result.points,
+    }
+
+
+def _describe_parsed(result: SyncResult) -> Mapping[str, Any]:
+    """What only a look into the files tells; nothing when no branch had changed."""
+    parsed = result.embedded.parsed
+    if not parsed.cloned.changed_branches:
+        return {}
+    return {
+        "edges": sum(result.embedded.edges.values()),
+        "languages": _languages_table(parsed),
+        "edges_by_relation": dg.MetadataValue.json(result.embedded.edges),
+        "skipped_files": dg.MetadataValue.json(parsed.skipped),
     }
 
 

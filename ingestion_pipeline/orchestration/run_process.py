@@ -34,10 +34,29 @@ def is_lost(run: dg.DagsterRun) -> bool:
     A run of another machine, or one that noted no process yet, is never called lost; nor one that
     waits to be started and has its tags from the run that it repeats.
     """
-    host, _, pid = run.tags.get(PROCESS_TAG, "").rpartition(":")
     own = run.status is dg.DagsterRunStatus.NOT_STARTED and run.parent_run_id is None
     if not (own or run.status is dg.DagsterRunStatus.STARTED) or GRPC_INFO_TAG in run.tags:
         return False
+    return _is_process_gone(run)
+
+
+def free_lost_slots(instance: dg.DagsterInstance) -> None:
+    """Give back what runs hold of pools that are over, or whose process of this machine is gone.
+
+    The daemon does so too, half a minute later. Where none runs, the pool of a run that was killed
+    while it embedded would keep every later run waiting for ever.
+    """
+    storage = instance.event_log_storage
+    if not storage.supports_global_concurrency_limits:
+        return
+    for run_id in storage.get_concurrency_run_ids():
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished or _is_process_gone(run):
+            storage.free_concurrency_slots_for_run(run_id)
+
+
+def _is_process_gone(run: dg.DagsterRun) -> bool:
+    host, _, pid = run.tags.get(PROCESS_TAG, "").rpartition(":")
     if host != socket.gethostname():
         return False
     try:

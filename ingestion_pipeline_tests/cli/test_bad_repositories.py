@@ -180,14 +180,14 @@ def test_an_empty_repository_is_no_error_and_fills_later(home: CommandHome) -> N
     assert home.run("track", KEY) == (
         "Tracking octo/cat (no branch yet: the repository is empty).\n"
     )
-    assert "at none: 0 files and 0 symbols parsed, 0 points" in home.run("run", KEY)
+    assert "at none: 0 files, 0 symbols, 0 points" in home.run("run", KEY)
     home.push({"first.py": "def first():\n    pass\n"})
     assert "3 points (3 added" in home.run("sync")
 
 
 def test_nothing_that_can_be_parsed(home: CommandHome) -> None:
     home.add_repository(files={"logo.bin": b"\x00\x01", "empty.py": ""})
-    assert "0 files and 0 symbols parsed, 1 points" in home.run("run", KEY)
+    assert "0 files, 0 symbols, 1 points" in home.run("run", KEY)
     [point] = home.read_points().values()
     assert point["kind"] == "repository"
 

@@ -21,7 +21,7 @@ def test_track_sync_search_untrack_and_purge(home: CommandHome) -> None:
     synced = home.run("sync")
     head = home.repositories[KEY].head()[:12]
     assert synced.startswith(
-        f"Indexed octo/cat at main@{head}: 3 files and 4 symbols parsed, 8 points (8 added, "
+        f"Indexed octo/cat at main@{head}: 3 files, 4 symbols, 8 points (8 added, "
     )
     assert home.run("sync") == "octo/cat: up to date\n"
     assert "src/purr.py" in home.run("search", "purr")
@@ -55,7 +55,7 @@ def test_run_indexes_a_path_with_blanks_and_unicode_and_shows_samples(home: Comm
 
 def test_run_again_changes_nothing(indexed_home: CommandHome) -> None:
     # What changes is the repository's own point, which says when it was looked at last.
-    assert "0 files and 0 symbols parsed, 8 points (0 added, 1 changed, 0 deleted)" in (
+    assert "3 files, 4 symbols, 8 points (0 added, 1 changed, 0 deleted; 0 files parsed)" in (
         indexed_home.run("run", KEY)
     )
 

@@ -102,6 +102,7 @@ def test_a_second_run_writes_only_the_repositorys_own_point(
     values = get_values(materialization(result))
     assert (values["points_added"], values["points_deleted"]) == (0, 0)
     assert values["points_unchanged"] == 7
+    assert (values["files"], values["symbols"], values["files_parsed"]) == (3, 4, 0)
 
 
 def test_a_push_touches_only_what_changed(world: World, instance: dg.DagsterInstance) -> None:

@@ -11,9 +11,11 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from ingestion_pipeline.orchestration import resources
 from ingestion_pipeline.orchestration.launch import SyncFailedError, sync_partition
+from ingestion_pipeline.orchestration.ops import GPU_POOL
 from ingestion_pipeline.orchestration.partitions import PARTITIONS_NAME
 from ingestion_pipeline.orchestration.run_process import (
     PROCESS_TAG,
+    free_lost_slots,
     is_lost,
     make_process_tags,
     note_process,
@@ -88,3 +90,29 @@ def test_a_run_of_the_command_line_names_its_process_when_it_is_made(
         sync_partition(instance, "local/none-abcdef")
     [run] = instance.get_runs()
     assert run.tags[PROCESS_TAG] == f"{HERE}:{os.getpid()}"
+
+
+def test_a_run_killed_while_it_embedded_gives_its_slot_back(tmp_path: Path, dead_pid: int) -> None:
+    """Else every later run waits for ever where no daemon looks after it."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        storage = instance.event_log_storage
+        storage.set_concurrency_slots(GPU_POOL, 1)
+        lost = _make_started_run(instance, {PROCESS_TAG: f"{HERE}:{dead_pid}"})
+        alive = _make_started_run(instance, make_process_tags())
+        assert storage.claim_concurrency_slot(GPU_POOL, lost, "embed").is_claimed
+        assert not storage.claim_concurrency_slot(GPU_POOL, alive, "embed").is_claimed
+        free_lost_slots(instance)
+        assert storage.claim_concurrency_slot(GPU_POOL, alive, "embed").is_claimed
+        free_lost_slots(instance)
+        assert storage.get_concurrency_info(GPU_POOL).active_run_ids == {alive}
+
+
+def _make_started_run(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> str:
+    @dg.job
+    def nothing() -> None:
+        pass
+
+    run = instance.create_run_for_job(nothing, tags=tags)
+    started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
+    instance.report_dagster_event(started, run.run_id)
+    return run.run_id
