@@ -66,10 +66,14 @@ def print_hits(hits: Sequence[SearchHit]) -> None:
         console.print("Nothing found. `ingestion-pipeline repositories` shows what is indexed.")
     for number, hit in enumerate(hits, start=1):
         lines = f":{hit.start_line}" if hit.start_line else ""
-        where = f"{hit.repo}@{hit.branch}"
+        where = show_text(f"{hit.repo}@{hit.branch}")
+        title = show_text(f"{number:>2}. {hit.path}{lines}  {hit.symbol or hit.kind}")
         # Text from repositories may hold what looks like markup.
-        console.print(
-            f"{number:>2}. {hit.path}{lines}  {hit.symbol or hit.kind}", markup=False, style="bold"
-        )
+        console.print(title, markup=False, style="bold")
         detail = f"    {where}  {hit.language} {hit.kind}  {hit.score:.4f} ({hit.why})"
         console.print(detail, markup=False, style="dim")
+
+
+def show_text(text: str) -> str:
+    r"""Return text of a repository with what would steer the terminal written out as ``\x1b``."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -19,10 +19,10 @@ the default one, within the second of a push that was already indexed or remembe
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ingestion_pipeline.core.repositories import RepositoryStatus
-from ingestion_pipeline.freshness.backoff import compute_next_try
+from ingestion_pipeline.freshness.backoff import LONGEST_DELAY_SECONDS, compute_next_try
 from ingestion_pipeline.freshness.evidence import Action, Decision, Evidence
 from ingestion_pipeline.freshness.heads import HeadComparison, compare_heads, explain_moves
 
@@ -69,7 +69,7 @@ def _check_stale(evidence: Evidence, heads: HeadComparison, now: datetime) -> De
     cause = _find_cause(evidence, heads)
     unclear = not cause and _is_unclear(evidence, heads)
     next_try = compute_next_try(evidence.repository.partition_key, evidence.failures)
-    if (cause or unclear) and next_try is not None and now < next_try:
+    if (cause or unclear) and next_try is not None and _is_ahead(next_try, now):
         return _wait_after_failure(evidence, next_try)
     # What failed may have failed for a branch that is gone; a lookup is cheaper than a run.
     if unclear or (cause and next_try is not None and heads.unknown):
@@ -84,6 +84,11 @@ def _check_stale(evidence: Evidence, heads: HeadComparison, now: datetime) -> De
         return _answer(evidence, Action.REMEMBER, reason)
     archived = evidence.remote and evidence.remote.status is RepositoryStatus.ARCHIVED
     return _answer(evidence, Action.UP_TO_DATE, "archived" if archived else "up to date")
+
+
+def _is_ahead(next_try: datetime, now: datetime) -> bool:
+    """Whether to wait; not for a time that only a clock put right since can have noted."""
+    return now < next_try <= now + timedelta(seconds=LONGEST_DELAY_SECONDS)
 
 
 def _find_cause(evidence: Evidence, heads: HeadComparison) -> str:

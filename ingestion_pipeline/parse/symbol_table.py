@@ -30,6 +30,9 @@ class _Frame:
     outer: int
 
 
+# Namespaces nest without limit: their names in every key of a file would be its size squared.
+MAX_PATH_CHARS = 1000
+
 _SYMBOL_ROLES = ("class", "function", "method")
 _FILE = _Frame(end=0, symbol=-1, path="", is_type=False, depth=0, outer=-1)
 
@@ -85,7 +88,7 @@ class SymbolTable:
         outer = self._frames[outer_index] if outer_index >= 0 else _FILE
         if outer.depth >= max_depth:
             return None
-        path = _join_path(outer.path, definition.receiver, definition.name)
+        path = _join_path(outer.path, definition.receiver, definition.name)[-MAX_PATH_CHARS:]
         is_symbol = definition.role in _SYMBOL_ROLES
         parent = self._find_parent(definition, outer)
         place = Place(

@@ -232,3 +232,12 @@ def test_remembering_a_push_is_enough(evidence: Evidence):
     if decision.action is Action.REMEMBER:
         row = replace(evidence.repository, pushed_at_seen=decision.pushed_at)
         assert decide(replace(evidence, repository=row), START).action is Action.UP_TO_DATE
+
+
+def test_a_failure_noted_by_a_clock_that_was_fast_does_not_hold_a_repository_up() -> None:
+    moved = make_evidence(
+        remote=make_remote(heads={"main": NEW}),
+        failures=FailureStreak(1, START + timedelta(days=9)),
+    )
+    assert decide(moved, START).action is Action.RUN
+    assert decide(moved, START + timedelta(days=9)).action is Action.WAIT

@@ -46,6 +46,15 @@ def test_deeply_nested_functions_stop_at_the_limit_and_their_calls_go_to_the_las
     assert [(call.symbol, call.name) for call in facts.calls] == [(3, "reach")]
 
 
+def test_deeply_nested_namespaces_do_not_square_the_keys():
+    lines = "".join(f"namespace a {{\nvoid f{i % 7}() {{}}\n" for i in range(3_000))
+    keys = [symbol.key for symbol in parse_facts("a.cpp", (lines + "}" * 3_000).encode()).symbols]
+
+    assert keys[:2] == ["a.f0", "a.a.f1"]
+    assert len(set(keys)) == len(keys) == 3_000
+    assert max(map(len, keys)) < 1_010
+
+
 def test_a_syntax_error_still_gives_what_can_be_found():
     facts = parse_facts("a.py", b"def good():\n    call()\n\nclass (:\n\ndef also():\n    pass\n")
 

@@ -85,7 +85,7 @@ def list_remote_branches(git_dir: Path, source: FetchSource, limits: GitLimits) 
     if outcome.exit_code != 0:
         raise _explain(outcome, git_dir, source, limits)
     found: dict[str, str] = {}
-    for line in outcome.stdout.decode("utf-8", "surrogateescape").splitlines():
+    for line in outcome.stdout.decode("utf-8", "surrogateescape").split("\n"):
         sha, _, ref = line.partition("\t")
         if ref == "HEAD" or ref.startswith("refs/heads/"):
             found[ref.removeprefix("refs/heads/")] = sha

@@ -48,9 +48,12 @@ def read_refs(path: Path) -> LocalRefs:
     listed = _run(path, git_dir, "for-each-ref", f"--format={_FIELDS}", "refs/heads/")
     heads: dict[str, str] = {}
     seconds, default_branch = 0, ""
-    for line in listed.stdout.decode("utf-8", "surrogateescape").splitlines():
+    # Not splitlines: a name may hold U+2028 and other characters that it takes for line ends.
+    for line in listed.stdout.decode("utf-8", "surrogateescape").split("\n")[:-1]:
         mark, ref, sha, date = line.split("\0")
         branch = ref.removeprefix("refs/heads/")
+        if not _is_text(branch):
+            continue  # cannot be asked for, and could not be stored
         heads[branch] = sha
         seconds = max(seconds, _read_seconds(date))
         default_branch = branch if mark == "*" else default_branch
@@ -59,6 +62,11 @@ def read_refs(path: Path) -> LocalRefs:
         if sha:
             heads["HEAD"] = sha
             seconds = max(seconds, _read_seconds(date))
+    if not _is_text(default_branch):
+        raise RepositoryUnavailableError(
+            f"The branch that HEAD of {path} points at has a name that is not UTF-8, which cannot "
+            "be stored. Rename it: git branch -m NAME"
+        )
     if not heads:
         return LocalRefs({}, "", None)
     return LocalRefs(heads, default_branch, make_pushed_at(heads, seconds))
@@ -131,6 +139,11 @@ def _run(path: Path, git_dir: Path, *arguments: str, may_fail: bool = False) -> 
     if "not a git repository" in complaint:
         raise RepositoryNotFoundError(f"{path} is not a git repository any more: {complaint}")
     raise RepositoryUnavailableError(f"git cannot read {path}: {complaint}. Run `git fsck` in it.")
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name has no bytes that are not UTF-8."""
+    return not any("\udc80" <= character <= "\udcff" for character in name)
 
 
 def _read_seconds(text: str) -> int:

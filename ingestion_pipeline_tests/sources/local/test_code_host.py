@@ -118,6 +118,30 @@ def test_an_empty_repository_has_no_branch(tmp_path: Path, host: LocalCodeHost) 
     assert mirror.fetch(host.get_fetch_source(hosted), ["main"]).is_empty
 
 
+def test_a_branch_may_hold_what_unicode_calls_a_line_end(
+    host: LocalCodeHost, repository: GitRepository
+) -> None:
+    repository.create_branch("one\u2028two")
+    hosted = host.find_repository(str(repository.path))
+
+    heads = host.get_branch_heads([_track(hosted, "one\u2028two")])[hosted.source]
+    assert heads == {"one\u2028two": repository.head()}
+
+
+def test_branches_whose_names_are_not_utf8_are_left_out_and_refused_as_default(
+    host: LocalCodeHost, repository: GitRepository
+) -> None:
+    sha, git_dir = repository.head(), repository.path / ".git"
+    (git_dir / "packed-refs").write_bytes(sha.encode() + b" refs/heads/caf\xe9\n")
+    hosted = host.find_repository(str(repository.path))
+    assert hosted.default_branch == "main"
+    assert host.get_branch_heads([_track(hosted)])[hosted.source] == {"main": sha}
+
+    (git_dir / "HEAD").write_bytes(b"ref: refs/heads/caf\xe9\n")
+    with pytest.raises(RepositoryUnavailableError, match="has a name that is not UTF-8"):
+        host.find_repository(str(repository.path))
+
+
 def test_a_detached_head_is_a_branch_of_that_name(
     tmp_path: Path, host: LocalCodeHost, repository: GitRepository
 ) -> None:
