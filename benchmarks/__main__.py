@@ -2,6 +2,7 @@
 
 import argparse
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from importlib import import_module
@@ -23,6 +24,8 @@ def main() -> None:
     unknown = [name for name in options.names if name not in NAMES]
     if unknown:
         parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    # Users have byte code on disk; without this, every process would compile our sources anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for name in options.names or NAMES:
         before = describe_load()
         section = _measure_apart(name, quick=options.quick)

@@ -33,13 +33,16 @@ def measure(*, quick: bool) -> Section:
     if loaded != "[]":
         raise RuntimeError(f"The code location imports {loaded} at module level.")
     seconds = {name: Series.of([run.seconds for run in done]) for name, done in runs.items()}
+    cpu = {name: Series.of([run.cpu_seconds for run in done]) for name, done in runs.items()}
     peaks = {name: Series.of([run.peak_mib for run in done]) for name, done in runs.items()}
-    bare, ours, heavy = (seconds[name] for name in list(_VARIANTS)[1:])
+    bare_cpu, our_cpu, heavy_cpu = (cpu[name] for name in list(_VARIANTS)[1:])
+    ours = seconds["the code location"]
     rows = tuple(
         (
             name,
             seconds[name].show(),
-            seconds[name].over(bare).show_ratio(),
+            cpu[name].show(),
+            cpu[name].over(bare_cpu).show_ratio(),
             peaks[name].show("MiB", 0),
         )
         for name in _VARIANTS
@@ -47,15 +50,19 @@ def measure(*, quick: bool) -> Section:
     return Section(
         name="load",
         title="Loading the code location",
-        method="Fresh processes that import and end, in turn. Wall time from start to exit.",
+        method="Fresh processes that import and end, in turn. From start to exit.",
         figures=(
             (
                 "Loading the code location, torch not imported",
-                f"{ours.show()}, {ours.over(bare).show_ratio()} a bare `import dagster`",
+                f"{ours.show()}, {our_cpu.over(bare_cpu).show_ratio()} the CPU of `import dagster`",
             ),
-            ("The same with torch and PyG imported", f"{heavy.over(ours).show_ratio()} as long"),
+            ("… with torch and PyG imported", f"{heavy_cpu.over(our_cpu).show_ratio()} that CPU"),
         ),
-        tables=(Table(("process", "wall time", "to `import dagster`", "peak memory"), rows),),
+        tables=(
+            Table(
+                ("process", "wall time", "CPU time", "CPU to `import dagster`", "peak memory"), rows
+            ),
+        ),
         remarks=(
             f"Of torch and PyG, `sys.modules` held after loading the code location: `{loaded}`.",
         ),

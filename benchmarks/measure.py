@@ -99,12 +99,15 @@ class Finished:
     Args:
         began_at: Seconds since the epoch, just before it was started.
         seconds: Wall time from start to exit.
+        cpu_seconds: CPU time of it and of the children it waited for; other work on the machine
+            hardly changes it.
         peak_mib: Largest resident memory of it or of one child it waited for.
         output: All that it printed.
     """
 
     began_at: float
     seconds: float
+    cpu_seconds: float
     peak_mib: float
     output: str
 
@@ -141,7 +144,7 @@ def run_process(
             name = Path(command[0]).name
             raise RuntimeError(f"{name} ended with {done.returncode}:\n{printed[-4000:]}")
         facts = json.loads(result.read_text())
-    return Finished(facts["began_at"], facts["seconds"], facts["peak_mib"], printed)
+    return Finished(output=printed, **facts)
 
 
 def run_python(

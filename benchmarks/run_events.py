@@ -17,7 +17,7 @@ _STEP_ENDS = (Type.STEP_SUCCESS, Type.STEP_FAILURE)
 
 @dataclass(frozen=True, slots=True)
 class RunTimes:
-    """Seconds of one process that ran one partition; the parts add up to ``total``.
+    """Seconds of one process that ran one partition; the parts but ``cpu`` add up to ``total``.
 
     Args:
         total: From the start of the process to its exit.
@@ -26,6 +26,7 @@ class RunTimes:
         checks: The steps of asset checks.
         dagster: The rest of the run: resources, events, op outputs to and from disk.
         exit: From the run's last event to the end of the process.
+        cpu: CPU seconds of the process, which other work on the machine hardly changes.
         stages: Stage → seconds, of ``work``.
         metadata: All numbers of the materialization.
     """
@@ -36,6 +37,7 @@ class RunTimes:
     checks: float
     dagster: float
     exit: float
+    cpu: float
     stages: dict[str, float]
     metadata: dict[str, float]
 
@@ -75,6 +77,7 @@ def split_run(events: Sequence[tuple[float, dg.DagsterEvent]], finished: Finishe
         checks=checks,
         dagster=end - begin - work - checks,
         exit=finished.began_at + finished.seconds - end,
+        cpu=finished.cpu_seconds,
         stages=stages,
         metadata=metadata,
     )
