@@ -21,7 +21,7 @@ from typing import Any
 import dagster as dg
 import httpx
 
-from ingestion_pipeline.composition import Services, get_fingerprint
+from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.repositories import (
     HostedRepository,
     SourceId,
@@ -108,9 +108,11 @@ def fill_world(
     for number, row in enumerate(rows):
         is_behind = pushed and number % 100 == _PUSHED_REMAINDER
         services.state.save_repository(row)
-        services.state.commit_branch(row.source, _make_branch(row, number, is_behind=is_behind))
+        services.state.commit_branch(
+            row.source, _make_branch(row, number, services.fingerprint, is_behind=is_behind)
+        )
         indexed = _get_moment(2 * number - 1 if is_behind else 2 * number + 2)
-        versions.append(format_data_version(indexed, get_fingerprint()))
+        versions.append(format_data_version(indexed, services.fingerprint))
     keys = [row.partition_key for row in rows]
     instance.add_dynamic_partitions(PARTITIONS_NAME, keys)
     _fill_dagster(services, instance, keys, versions)
@@ -141,13 +143,15 @@ def _get_moment(ticks: int) -> str:
     return (EPOCH + timedelta(seconds=ticks)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _make_branch(row: TrackedRepository, number: int, *, is_behind: bool) -> IndexedBranch:
+def _make_branch(
+    row: TrackedRepository, number: int, fingerprint: str, *, is_behind: bool
+) -> IndexedBranch:
     head = _get_moment(2 * number + 1) if not is_behind else "before the push"
     return IndexedBranch(
         branch="main",
         head_sha=hashlib.sha1(head.encode(), usedforsecurity=False).hexdigest(),
         pushed_at=row.hosted.pushed_at or "",
-        fingerprint=get_fingerprint(),
+        fingerprint=fingerprint,
         collection="code",
         indexed_at=datetime.now(UTC),
         file_count=10,

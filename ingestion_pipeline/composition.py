@@ -84,6 +84,11 @@ class Services:
         name = f"{self.settings.collection}_{ENCODER_VERSION}"
         return CollectionSpec(name=name, dense_size=ENCODER_DIM)
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the pipeline and of the settings that decide which files have points."""
+        return f"{get_fingerprint()}_files-{self.settings.max_file_kib}-kib"
+
     def open_mirror(self, source: SourceId) -> GitMirror:
         """Return the bare mirror of a source."""
         return build_mirror(self.settings, source)

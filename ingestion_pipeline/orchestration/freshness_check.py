@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from ingestion_pipeline.composition import Services, get_fingerprint
+from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.code_host import FreshnessReport
 from ingestion_pipeline.core.errors import IngestionError
 from ingestion_pipeline.core.repositories import TrackedRepository
@@ -59,7 +59,7 @@ def check_freshness(
     now = services.clock.now()
     keys = [row.partition_key for row in rows]
     facts = collect_run_facts(instance, services.state, keys, now)
-    evidence = collect_evidence(rows, report, facts, get_fingerprint())
+    evidence = collect_evidence(rows, report, facts, services.fingerprint)
     decisions = decide_all(evidence, services.hosts, now, look_up_all=look_up_all)
     store_findings(decisions, report, services.state)
     return FreshnessCheck(decisions, report, tuple(notes))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from ingestion_pipeline.composition import Services, get_fingerprint
+from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.repositories import TrackedRepository
 from ingestion_pipeline.indexing.clone import IndexTarget
 from ingestion_pipeline.indexing.clone import clone_repository as clone
@@ -40,7 +40,9 @@ def _begin(context: dg.OpExecutionContext, repository: TrackedRepository) -> Ser
 
 def _target(services: Services) -> IndexTarget:
     services.store.ensure_collection(services.collection)
-    return IndexTarget(services.state, services.store, services.collection.name, get_fingerprint())
+    return IndexTarget(
+        services.state, services.store, services.collection.name, services.fingerprint
+    )
 
 
 def _resolve(context: dg.OpExecutionContext) -> TrackedRepository:
@@ -113,5 +115,5 @@ def upsert_points(
         pushed_at = embedded.parsed.cloned.pushed_at
         return dg.MaterializeResult(
             metadata=describe_sync(result, code_map),
-            data_version=dg.DataVersion(format_data_version(pushed_at, get_fingerprint())),
+            data_version=dg.DataVersion(format_data_version(pushed_at, services.fingerprint)),
         )

@@ -5,8 +5,9 @@ from typing import Any, cast
 import dagster as dg
 import numpy as np
 
-from ingestion_pipeline.composition import get_fingerprint
 from ingestion_pipeline.core.state import SyncStatus
+from ingestion_pipeline.freshness.evidence import Action
+from ingestion_pipeline.orchestration.freshness_check import check_freshness
 from ingestion_pipeline.orchestration.run_facts import read_materializations
 from ingestion_pipeline_tests.orchestration.world import KEY, World, failed_steps, materialization
 
@@ -55,7 +56,7 @@ def test_the_materialization_says_what_was_done(world: World, instance: dg.Dagst
     assert {f"seconds_{stage}" for stage in ("clone", "parse", "embed", "upsert")} <= set(values)
     [stored] = read_materializations(instance).values()
     assert stored.pushed_at == "2026-01-01T00:00:00Z"
-    assert stored.code_version == get_fingerprint()
+    assert stored.code_version == world.services.fingerprint
 
 
 def test_all_checks_run_and_pass(world: World, instance: dg.DagsterInstance) -> None:
@@ -174,3 +175,19 @@ def test_vectors_are_unit_length_and_finite(world: World, instance: dg.DagsterIn
     stored = world.store.retrieve(collection, ids, with_vectors=True)
     norms = [float(np.linalg.norm(np.asarray(point.dense))) for point in stored]
     np.testing.assert_allclose(norms, 1.0, atol=1e-3)
+
+
+def test_another_limit_on_files_makes_every_partition_stale_and_takes_effect(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    world.push({"large.txt": "word\n" * 1000})
+    world.sync(instance)
+    assert "large.txt" in world.paths()
+    for limit, present in ((1, False), (1024, True)):
+        world.services.settings = world.services.settings.model_copy(update={"max_file_kib": limit})
+        [decision] = check_freshness(world.services, instance, [world.row]).decisions
+        assert "pipeline changed" in decision.reason
+        assert world.sync(instance).success
+        assert ("large.txt" in world.paths()) == present
+        [decision] = check_freshness(world.services, instance, [world.row]).decisions
+        assert decision.action is Action.UP_TO_DATE
