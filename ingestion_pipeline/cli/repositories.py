@@ -8,6 +8,7 @@ from rich.table import Table
 from ingestion_pipeline.cli.opening import console, open_command, track_reference
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.clock import format_utc
+from ingestion_pipeline.core.repositories import TrackedRepository
 from ingestion_pipeline.freshness.evidence import Decision
 from ingestion_pipeline.orchestration.freshness_check import check_freshness, sync_partitions
 from ingestion_pipeline.orchestration.instance import open_instance
@@ -42,14 +43,13 @@ def track(
 def untrack(partition: str, purge: bool) -> None:
     """Stop tracking PARTITION (owner/name). Its points stay unless --purge is given."""
     with open_command() as services, open_instance(services.settings) as instance:
-        row = services.state.find_repository(partition)
-        if row is None and purge:
-            row = _find_untracked(services, partition)
-        if row is None or row.untracked_at is None:
-            row = untrack_repository(partition, services.state, services.clock)
+        # A repository made anew under a name is another source than the one that had it before.
+        rows = _list_untracked(services, partition) if purge else []
+        if not rows or services.state.find_repository(partition) is not None:
+            rows.append(untrack_repository(partition, services.state, services.clock))
         sync_partitions(services, instance)
         if purge:
-            deleted = purge_source(services, row.source)
+            deleted = sum(purge_source(services, row.source) for row in rows)
             console.print(f"Untracked {partition} and deleted {deleted:,} points.", markup=False)
             return
     console.print(
@@ -95,6 +95,6 @@ def repositories(offline: bool) -> None:
             console.print(note, markup=False)
 
 
-def _find_untracked(services: Services, partition: str):
+def _list_untracked(services: Services, partition: str) -> list[TrackedRepository]:
     rows = services.state.list_repositories(include_untracked=True)
-    return next((row for row in rows if row.partition_key == partition), None)
+    return [row for row in rows if row.partition_key == partition and row.untracked_at]

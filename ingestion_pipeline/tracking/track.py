@@ -160,7 +160,7 @@ def _explain_taken(row: TrackedRepository, holder: TrackedRepository, why: str) 
     return (
         f"{key} is already tracked as another repository ({holder.source}, "
         f"{holder.hosted.clone_url}). {why} To track {row.source} under this name, untrack the "
-        f"other one first: ingestion-pipeline untrack {key}"
+        f"other one first, with its points: ingestion-pipeline untrack {key} --purge"
     )
 
 

@@ -167,7 +167,7 @@ class TestKeyHeldByAnotherSource:
 
     def test_it_is_an_error_where_the_other_was_deleted(self):
         state = FakeStateStore([TrackedRepository("a/b", make_hosted("a/b", 1))])
-        with pytest.raises(ConfigurationError, match=r"does not exist.*untrack a/b$"):
+        with pytest.raises(ConfigurationError, match=r"does not exist.*untrack a/b --purge$"):
             track_repository("a/b", (), {GITHUB: FakeCodeHost([self.NEW])}, state, FakeClock())
 
     def test_the_other_makes_room_where_it_was_renamed(self):
