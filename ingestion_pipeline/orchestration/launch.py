@@ -37,6 +37,8 @@ def sync_partition(instance: dg.DagsterInstance, partition_key: str) -> SyncRun:
 
     Raises:
         SyncFailedError: An op failed.
+        KeyboardInterrupt: Ctrl-C; Dagster makes it a failure of the op, and a caller with several
+            partitions would go on with the next.
     """
     job = build_definitions().resolve_job_def(SYNC_JOB_NAME)
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -47,6 +49,8 @@ def sync_partition(instance: dg.DagsterInstance, partition_key: str) -> SyncRun:
         raise_on_error=False,
         tags=make_process_tags(),
     )
+    if _was_interrupted(result):
+        raise KeyboardInterrupt
     if not result.success:
         raise SyncFailedError(_explain(result))
     [event] = result.get_asset_materialization_events()
@@ -56,6 +60,14 @@ def sync_partition(instance: dg.DagsterInstance, partition_key: str) -> SyncRun:
     )
     metadata = {name: value.value for name, value in shown.items()}
     return SyncRun(result.run_id, metadata, failed)
+
+
+def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    name = dg.DagsterExecutionInterruptedError.__name__
+    events = result.all_events
+    errors = [event.step_failure_data.error for event in events if event.is_step_failure]
+    errors += [event.job_failure_data.error for event in events if event.is_run_failure]
+    return any(error is not None and error.cls_name == name for error in errors)
 
 
 def _explain(result: dg.ExecuteInProcessResult) -> str:
