@@ -11,10 +11,11 @@ WORKERS ?= 2
 .PHONY: help install install-dev run dev test check format bench lock clean
 
 help:  ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 …" if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
+	@echo "Installing into $(VENV): some minutes, torch being most of it."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 	@touch $@
@@ -28,7 +29,7 @@ install: $(VENV)/.installed  ## Install into .venv, versions locked
 install-dev: $(VENV)/.installed-dev  ## … with what tests and checks need
 
 run: install  ## Index a repository: make run REPO=owner/name (default: this checkout)
-	$(BIN)/ingestion-pipeline run $(REPO)
+	$(BIN)/ingestion-pipeline run "$(REPO)"
 
 dev: install  ## Dagster's UI, sensors and schedules on http://127.0.0.1:3000
 	$(BIN)/dagster dev
@@ -54,4 +55,4 @@ lock: install-dev  ## Write constraints.txt anew from what is installed
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
 clean:  ## Remove the virtual environment and every trace of runs
-	rm -rf $(VENV) .data .dagster artifacts
+	rm -rf $(VENV) .data .dagster .tmp_dagster_home_* .logs_queue artifacts
