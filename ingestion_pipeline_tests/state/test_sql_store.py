@@ -273,3 +273,11 @@ def test_pooled_connections_that_died_are_replaced(postgres_server: PostgresServ
     with store.lock_source("pallets/flask"):
         store.save_repository(replace(make_repository(), pushed_at_seen="x"))
     store.close()
+
+
+def test_every_commit_to_sqlite_outlives_a_power_cut(tmp_path: Path) -> None:
+    engine = make_engine(parse_database_url(f"sqlite:///{tmp_path / 'state.db'}"))
+    with begin_transaction(engine, writes=False) as connection:
+        full = 2  # https://www.sqlite.org/pragma.html#pragma_synchronous
+        assert connection.execute(text("PRAGMA synchronous")).scalar_one() == full
+    engine.dispose()
