@@ -202,7 +202,7 @@ def test_huge_odd_and_linked_files_do_not_stop_the_others(home: CommandHome) -> 
             b"src/fine.py": "def fine():\n    pass\n",
         }
     )
-    assert "2 files and 2 symbols parsed" in home.run("run", KEY)
+    assert "2 files, 2 symbols, 5 points" in home.run("run", KEY)
     paths = {point["path"] for point in home.read_points().values()}
     assert paths == {"", "caf\\xe9.py", "src/fine.py"}
 
