@@ -83,6 +83,7 @@ class TrackedRepository:
         tracked_at: When tracking began, timezone-aware UTC.
         untracked_at: When tracking ended; such rows wait for their points to be purged.
         former_keys: Partition keys it had before renames.
+        ignore_patterns: Further files to leave out, each a line of gitignore syntax.
     """
 
     partition_key: str
@@ -93,6 +94,7 @@ class TrackedRepository:
     tracked_at: datetime | None = None
     untracked_at: datetime | None = None
     former_keys: tuple[str, ...] = field(default=())
+    ignore_patterns: tuple[str, ...] = ()
 
     @property
     def source(self) -> SourceId:

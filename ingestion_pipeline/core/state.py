@@ -1,7 +1,7 @@
 """What was written where: the rows of the state store, and its port."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,14 +22,76 @@ class DocumentState:
     Args:
         document_id: Path within the branch, or the source's own document id.
         content_hash: Blob sha for files.
-        points: Point id → hash of what the point said, volatile facts left out.
+        points: Point id → hash of what the point said, vectors and volatile facts left out; the
+            document's own point first, the others in their order.
         error: Why it has no points, "" when it has.
+        context: What its points say besides their content: repository name, versions. Another
+            context means that the points are written again though the content is the same.
+        vectors: (P, D) int8, the dense vectors in the store, in the order of ``points``, each
+            scaled by 127 over its largest component; b"" when nobody knows what the store holds.
     """
 
     document_id: str
     content_hash: str
     points: Mapping[str, str] = field(default_factory=dict[str, str])
     error: str = ""
+    context: str = ""
+    vectors: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentVersion:
+    """What tells whether a document has to be looked at again; a row without its points.
+
+    Args:
+        content_hash: As in ``DocumentState``.
+        context: Likewise.
+        error: Likewise.
+        point_count: Number of its points.
+    """
+
+    content_hash: str
+    context: str
+    error: str
+    point_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSchedule:
+    """When a repository's host is asked about it again.
+
+    Args:
+        next_check_at: Not before this time; None for as soon as possible.
+        failures: Checks in a row that brought no answer.
+        bumped_at: When somebody (a webhook) said that it changed; None once it was asked about.
+    """
+
+    next_check_at: datetime | None = None
+    failures: int = 0
+    bumped_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncProgress:
+    """How far a run is.
+
+    Args:
+        run_id: Dagster run.
+        partition_key: Which repository.
+        stage: ``clone``, ``parse``, ``embed`` or ``upsert``.
+        done: Files or points done in this stage.
+        total: Of how many; 0 while nobody knows.
+        current: File at hand, "" for none.
+        updated_at: UTC.
+    """
+
+    run_id: str
+    partition_key: str
+    stage: str
+    done: int
+    total: int
+    current: str
+    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +145,8 @@ class SyncRecord:
         points_changed: Points that were rewritten.
         points_deleted: Points that went.
         error: Message of a failure, "" otherwise.
+        files_parsed: Files that went through the parser, the cache not being enough.
+        points_embedded: Vectors that were computed from words.
     """
 
     partition_key: str
@@ -96,6 +160,8 @@ class SyncRecord:
     points_changed: int = 0
     points_deleted: int = 0
     error: str = ""
+    files_parsed: int = 0
+    points_embedded: int = 0
 
 
 class StateStore(ABC):
@@ -174,6 +240,22 @@ class StateStore(ABC):
         """Return document id → state."""
 
     @abstractmethod
+    def list_document_versions(self, source: SourceId, branch: str) -> dict[str, DocumentVersion]:
+        """Return document id → version, without reading any document's points."""
+
+    @abstractmethod
+    def read_documents(
+        self, source: SourceId, branch: str, document_ids: Collection[str]
+    ) -> dict[str, DocumentState]:
+        """Return the states of those of the documents that have one."""
+
+    @abstractmethod
+    def iterate_document_vectors(
+        self, source: SourceId, branch: str
+    ) -> Iterator[tuple[str, bytes]]:
+        """Yield document id and ``DocumentState.vectors``, in no particular order, streamed."""
+
+    @abstractmethod
     def commit_documents(
         self,
         source: SourceId,
@@ -195,7 +277,37 @@ class StateStore(ABC):
     def count_points(self, source: SourceId, branch: str | None = None) -> int:
         """Return the number of points that documents and branch rows say the store holds."""
 
-    # -- history and locks
+    # -- when to ask hosts
+
+    @abstractmethod
+    def list_check_schedules(self) -> Mapping[SourceId, CheckSchedule]:
+        """Return the schedules of all sources; one that was never checked is absent."""
+
+    @abstractmethod
+    def set_check_schedules(self, schedules: Mapping[SourceId, CheckSchedule]) -> None:
+        """Store schedules.
+
+        A bump that arrived since ``schedule.bumped_at`` was read stays: only the bump that the
+        caller knew of is replaced.
+        """
+
+    @abstractmethod
+    def bump_source(self, source: SourceId, at: datetime) -> None:
+        """Note that a source changed, so that the next check asks about it first."""
+
+    # -- progress, history and locks
+
+    @abstractmethod
+    def set_progress(self, progress: SyncProgress) -> None:
+        """Replace the progress of a run."""
+
+    @abstractmethod
+    def find_progress(self, run_id: str) -> SyncProgress | None:
+        """Return the newest progress of a run; None before its first and after its end."""
+
+    @abstractmethod
+    def remove_progress(self, run_id: str) -> None:
+        """Forget the progress of a run that ended."""
 
     @abstractmethod
     def record_sync(self, record: SyncRecord) -> None:

@@ -7,12 +7,13 @@ import numpy.typing as npt
 
 from ingestion_pipeline.core.code import FileFacts
 from ingestion_pipeline.core.graph import CodeGraph, Relation, TermField, TermMatrix
+from ingestion_pipeline.core.records import TermRows
 from ingestion_pipeline.core.terms import count_terms, split_text
 from ingestion_pipeline.graph.collect import collect_files
 from ingestion_pipeline.graph.imports import make_import_edges, resolve_imports
 from ingestion_pipeline.graph.nodes import Layout, lay_out, make_contains_edges, make_nodes
 from ingestion_pipeline.graph.references import make_call_edges, make_inheritance_edges
-from ingestion_pipeline.graph.term_rows import TermRows, join_terms, pack_terms, split_first
+from ingestion_pipeline.graph.term_rows import join_terms, pack_terms, split_first
 
 
 def _clean_edges(edges: npt.NDArray[np.int64], node_count: int) -> npt.NDArray[np.int64]:

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from ingestion_pipeline.core.code import FileFacts, Reference
 from ingestion_pipeline.core.graph import TermField
+from ingestion_pipeline.core.records import TermRows
 from ingestion_pipeline.core.terms import count_terms, split_text
 from ingestion_pipeline.graph.languages import get_family
-from ingestion_pipeline.graph.term_rows import TermRows, pack_terms
+from ingestion_pipeline.graph.term_rows import pack_terms
 
 
 class Vocabulary:

@@ -1,28 +1,12 @@
 """Term counts of many nodes as sorted arrays, and their joining into one ``TermMatrix``."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
 from ingestion_pipeline.core.graph import TermMatrix
-
-
-@dataclass(frozen=True, slots=True)
-class TermRows:
-    """Terms of a few nodes: 8 bytes a term, where a dict takes about 100.
-
-    Args:
-        lengths: (R,) int64, terms of each row.
-        term_ids: (T,) uint32, rows one after another, sorted within a row.
-        counts: (T,) float32.
-    """
-
-    lengths: npt.NDArray[np.int64]
-    term_ids: npt.NDArray[np.uint32]
-    counts: npt.NDArray[np.float32]
+from ingestion_pipeline.core.records import TermRows
 
 
 def pack_terms(rows: Sequence[Mapping[int, int]]) -> TermRows:

@@ -51,6 +51,7 @@ def read_revision_on(connection: Connection) -> str | None:
         with connection.begin_nested():
             return connection.scalar(query)
     except (OperationalError, ProgrammingError):
-        if inspect(connection).has_table(VERSION_TABLE):
-            raise
-        return None
+        if not inspect(connection).has_table(VERSION_TABLE):
+            return None
+    # Another process created it between the two looks, or something else is wrong and shows again.
+    return connection.scalar(query)

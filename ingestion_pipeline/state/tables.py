@@ -11,6 +11,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -86,6 +87,7 @@ tracked_repositories = Table(
     Column("tracked_at", UtcDateTime),
     Column("untracked_at", UtcDateTime),
     Column("former_keys", JSON, nullable=False),
+    Column("ignore_patterns", JSON, nullable=False, server_default="[]"),
 )
 
 # Only tracked rows compete for a key: a repository deleted and made anew under the same name is
@@ -129,7 +131,10 @@ document_states = Table(
     # SQLite reads it without touching a long row's overflow pages.
     _count("point_count"),
     _text("error"),
+    _text("context", server_default=""),
     Column("points", JSON, nullable=False),
+    # Last, and beside JSON that is read whole or not at all: most reads want neither.
+    Column("vectors", LargeBinary, nullable=False, server_default=text("''")),
 )
 
 ingestion_history = Table(
@@ -147,7 +152,32 @@ ingestion_history = Table(
     _count("points_changed"),
     _count("points_deleted"),
     _text("error"),
+    Column("files_parsed", Integer, nullable=False, server_default="0"),
+    Column("points_embedded", Integer, nullable=False, server_default="0"),
     Index(None, "partition_key", "started_at"),
     Index(None, "source_kind", "source_id", "started_at"),
     Index(None, "started_at"),
+)
+
+# Apart from the tracked rows: written at every tick, while those are saved whole by commands.
+check_schedules = Table(
+    "check_schedules",
+    metadata,
+    _text("source_kind", primary_key=True),
+    _text("source_id", primary_key=True),
+    Column("next_check_at", UtcDateTime),
+    _count("failures"),
+    Column("bumped_at", UtcDateTime),
+)
+
+sync_progress = Table(
+    "sync_progress",
+    metadata,
+    _text("run_id", primary_key=True),
+    _text("partition_key"),
+    _text("stage"),
+    _count("done"),
+    _count("total"),
+    _text("current"),
+    Column("updated_at", UtcDateTime, nullable=False),
 )
