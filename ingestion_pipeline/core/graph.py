@@ -1,5 +1,6 @@
 """The code graph: nodes, typed edges and the words on every node, as arrays."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -48,6 +49,35 @@ class TermMatrix:
     offsets: npt.NDArray[np.int64]
     term_ids: npt.NDArray[np.int64]
     counts: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class GraphStructure:
+    """One branch of one repository as nodes and edges alone, without any text of theirs.
+
+    The nodes and their order are those of ``CodeGraph``.
+
+    Args:
+        types: (N,) int8, ``NodeType``.
+        files: (N,) int64, node of the file, -1 for directories.
+        paths: F file paths, sorted; file i is node i.
+        first_symbols: (F + 1,) int64, node of each file's first symbol; the last is the first
+            directory's.
+        directories: Their paths, sorted, "" for the root.
+        edges: As in ``CodeGraph``.
+    """
+
+    types: npt.NDArray[np.int8]
+    files: npt.NDArray[np.int64]
+    paths: Sequence[str]
+    first_symbols: npt.NDArray[np.int64]
+    directories: Sequence[str]
+    edges: dict[Relation, npt.NDArray[np.int64]]
+
+    @property
+    def node_count(self) -> int:
+        """N."""
+        return len(self.types)
 
 
 @dataclass(frozen=True)

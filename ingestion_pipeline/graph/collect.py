@@ -1,144 +1,198 @@
-"""Taking facts in, one file at a time, as compact rows that the graph is built from."""
+"""Taking structures in, one file at a time, as flat arrays that the graph is built from.
 
-import itertools
-from collections.abc import Iterable, Sequence
+A file costs its path and some 12 bytes a symbol or call; names are numbers, and each text is held
+once however often it is called.
+"""
+
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from itertools import count, pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from ingestion_pipeline.core.code import FileFacts, Reference
-from ingestion_pipeline.core.graph import TermField
-from ingestion_pipeline.core.records import TermRows
-from ingestion_pipeline.core.terms import count_terms, split_text
+from ingestion_pipeline.core.code import SymbolKind
+from ingestion_pipeline.core.graph import NodeType
+from ingestion_pipeline.core.records import FileStructure, References
 from ingestion_pipeline.graph.languages import get_family
-from ingestion_pipeline.graph.term_rows import pack_terms
+from ingestion_pipeline.graph.ranges import expand_ranges
 
-
-class Vocabulary:
-    """Numbers for names, one for each pair of family and name."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[tuple[str, str], int] = {}
-
-    def number(self, family: str, name: str) -> int:
-        """Return the number of a name, a new one at its first use."""
-        return self._numbers.setdefault((family, name), len(self._numbers))
+_SYMBOL_TYPES: dict[str, int] = {
+    kind: NodeType.CLASS if kind is SymbolKind.CLASS else NodeType.FUNCTION for kind in SymbolKind
+}
 
 
 @dataclass(frozen=True, slots=True)
-class SymbolRow:
-    """What the table of nodes keeps of a symbol."""
-
-    kind: str
-    name: str
-    key: str
-    signature: str
-    docstring: str
-    start_line: int
-    end_line: int
-    parent: int
-
-
-@dataclass(frozen=True, slots=True)
-class CollectedFile:
-    """One file's facts without dicts: a tenth of the memory of ``FileFacts``.
+class ReferenceTable:
+    """Names that all files use, file after file.
 
     Args:
-        path: Repository path.
-        family: Of its language.
-        blob_sha, language, line_count, docstring, imports: As in ``FileFacts``.
-        symbols: As in ``FileFacts``.
-        defined: (S,) int32, the symbols' names as numbers.
-        calls: (2, C) int32: symbol (-1 for the file) and name number, unique, sorted.
-        bases: (2, B) int32, likewise.
-        terms: Per field, row 0 the file, then its symbols.
+        counts: (F,) int64, references of each file.
+        owners: (C,) int32, index of the symbol within its file, -1 for the file's top level.
+        names: (C,) int32, names as numbers.
     """
 
-    path: str
-    family: str
-    blob_sha: str
-    language: str
-    line_count: int
-    docstring: str
-    imports: tuple[str, ...]
-    symbols: tuple[SymbolRow, ...]
+    counts: npt.NDArray[np.int64]
+    owners: npt.NDArray[np.int32]
+    names: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportTable:
+    """What all files import, file after file.
+
+    Args:
+        counts: (F,) int64, imports of each file.
+        numbers: (I,) int32, places in ``targets``.
+        targets: The distinct targets as the parser wrote them.
+    """
+
+    counts: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.int32]
+    targets: list[str]
+
+    def list_files(self) -> Iterator[list[str]]:
+        """Yield each file's targets."""
+        start = 0
+        for length in self.counts.tolist():
+            yield [self.targets[i] for i in self.numbers[start : start + length].tolist()]
+            start += length
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """All files of a branch, sorted by path.
+
+    Args:
+        paths: F repository paths.
+        families: Of their languages.
+        symbol_counts: (F,) int64.
+        symbol_types: (S,) int8, ``NodeType``, file after file.
+        parents: (S,) int32, index of the enclosing symbol within the file, -1 for the file.
+        defined: (S,) int32, the symbols' names as numbers, each unique to its family.
+        imports: What they import.
+        calls: What they call.
+        bases: What they inherit from.
+    """
+
+    paths: list[str]
+    families: list[str]
+    symbol_counts: npt.NDArray[np.int64]
+    symbol_types: npt.NDArray[np.int8]
+    parents: npt.NDArray[np.int32]
     defined: npt.NDArray[np.int32]
-    calls: npt.NDArray[np.int32]
-    bases: npt.NDArray[np.int32]
-    terms: dict[TermField, TermRows]
+    imports: ImportTable
+    calls: ReferenceTable
+    bases: ReferenceTable
 
 
-def _number_references(
-    references: Sequence[Reference], family: str, vocabulary: Vocabulary
-) -> npt.NDArray[np.int32]:
-    pairs = sorted({(r.symbol, vocabulary.number(family, r.name)) for r in references})
-    return np.array(pairs, np.int32).reshape(-1, 2).T
+class _Numbers:
+    """A column of small numbers, 4 bytes each, that grows."""
+
+    def __init__(self) -> None:
+        self.counts = array("q")
+        self._values = array("i")
+
+    def append(self, values: Iterable[int]) -> None:
+        """Add the numbers of one more file."""
+        before = len(self._values)
+        self._values.extend(values)
+        self.counts.append(len(self._values) - before)
+
+    def append_array(self, values: npt.NDArray[np.int32]) -> None:
+        self._values.frombytes(np.ascontiguousarray(values, np.int32).tobytes())
+        self.counts.append(len(values))
+
+    def sort(
+        self, order: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Return the counts and the numbers with file ``order[i]`` at place i."""
+        counts = np.frombuffer(self.counts, np.int64)
+        values = np.frombuffer(self._values, np.int32)
+        starts = np.cumsum(counts) - counts
+        return counts[order], values[expand_ranges(starts[order], counts[order])]
 
 
-def _pack_fields(facts: FileFacts) -> dict[TermField, TermRows]:
-    """Return the terms of the file and its symbols.
+class _ReferenceColumns:
+    def __init__(self) -> None:
+        self._owners, self._names = _Numbers(), _Numbers()
 
-    A symbol's path is the file's name and the enclosing symbol's; a file's the folders above it.
-    """
-    path = PurePosixPath(facts.path)
-    file_words = split_text(path.stem)
-    names, places = [file_words], [split_text(str(path.parent))]
-    for symbol in facts.symbols:
-        names.append(split_text(symbol.name))
-        outer = split_text(facts.symbols[symbol.parent].name) if symbol.parent >= 0 else []
-        places.append(file_words + outer)
-    owners = (facts, *facts.symbols)
-    return {
-        TermField.NAME: pack_terms([count_terms(words) for words in names]),
-        TermField.BODY: pack_terms([owner.body_terms for owner in owners]),
-        TermField.PATH: pack_terms([count_terms(words) for words in places]),
-        TermField.DOC: pack_terms([owner.doc_terms for owner in owners]),
-    }
+    def append(self, references: References, vocabulary: "defaultdict[str, int]") -> None:
+        if len(references.owners) != len(references.names):
+            raise ValueError("A file's references have other numbers of owners and of names.")
+        self._owners.append_array(references.owners)
+        self._names.append(map(vocabulary.__getitem__, references.names))
+
+    def sort(self, order: npt.NDArray[np.int64]) -> ReferenceTable:
+        counts, owners = self._owners.sort(order)
+        return ReferenceTable(counts, owners, self._names.sort(order)[1])
 
 
-def _collect_file(facts: FileFacts, vocabulary: Vocabulary) -> CollectedFile:
-    family = get_family(facts.language)
-    symbols = tuple(
-        SymbolRow(
-            s.kind.value,
-            s.name,
-            s.key,
-            s.signature,
-            s.docstring,
-            s.start_line,
-            s.end_line,
-            s.parent,
+class _Collector:
+    def __init__(self) -> None:
+        number = count().__next__
+        # All families count on with one another, so that no two share a number.
+        self._vocabularies: defaultdict[str, defaultdict[str, int]] = defaultdict(
+            lambda: defaultdict(number)
         )
-        for s in facts.symbols
-    )
-    defined = [vocabulary.number(family, symbol.name) for symbol in symbols]
-    return CollectedFile(
-        path=facts.path,
-        family=family,
-        blob_sha=facts.blob_sha,
-        language=facts.language,
-        line_count=facts.line_count,
-        docstring=facts.docstring,
-        imports=facts.imports,
-        symbols=symbols,
-        defined=np.array(defined, np.int32),
-        calls=_number_references(facts.calls, family, vocabulary),
-        bases=_number_references(facts.bases, family, vocabulary),
-        terms=_pack_fields(facts),
-    )
+        self._targets: defaultdict[str, int] = defaultdict(count().__next__)
+        self._paths: list[str] = []
+        self._families: list[str] = []
+        self._types, self._parents, self._defined = _Numbers(), _Numbers(), _Numbers()
+        self._imports = _Numbers()
+        self._calls, self._bases = _ReferenceColumns(), _ReferenceColumns()
+
+    def add(self, path: str, structure: FileStructure) -> None:
+        family = get_family(structure.language)
+        vocabulary = self._vocabularies[family]
+        self._paths.append(path)
+        self._families.append(family)
+        self._types.append(map(_SYMBOL_TYPES.__getitem__, structure.kinds))
+        self._parents.append_array(structure.parents)
+        self._defined.append(map(vocabulary.__getitem__, structure.names))
+        self._imports.append(map(self._targets.__getitem__, structure.imports))
+        self._calls.append(structure.calls, vocabulary)
+        self._bases.append(structure.bases, vocabulary)
+
+    def sort(self) -> Files:
+        order = np.array(sorted(range(len(self._paths)), key=self._paths.__getitem__), np.int64)
+        symbol_counts, types = self._types.sort(order)
+        import_counts, imports = self._imports.sort(order)
+        return Files(
+            paths=[self._paths[i] for i in order.tolist()],
+            families=[self._families[i] for i in order.tolist()],
+            symbol_counts=symbol_counts,
+            symbol_types=types.astype(np.int8),
+            parents=self._parents.sort(order)[1],
+            defined=self._defined.sort(order)[1],
+            imports=ImportTable(import_counts, imports, list(self._targets)),
+            calls=self._calls.sort(order),
+            bases=self._bases.sort(order),
+        )
 
 
-def collect_files(facts: Iterable[FileFacts]) -> list[CollectedFile]:
-    """Return the files sorted by path; ``facts`` is consumed once and not kept.
+def check_paths(paths: Sequence[str]) -> None:
+    """Refuse a path that stands twice in sorted ``paths``.
 
     Raises:
-        ValueError: Two facts have the same path.
+        ValueError: It does.
     """
-    vocabulary = Vocabulary()
-    files = sorted((_collect_file(f, vocabulary) for f in facts), key=lambda file: file.path)
-    for first, second in itertools.pairwise(files):
-        if first.path == second.path:
-            raise ValueError(f"Two facts for the path {first.path!r}; a branch has each path once.")
-    return files
+    for first, second in pairwise(paths):
+        if first == second:
+            raise ValueError(f"The path {first!r} was given twice; a branch has each path once.")
+
+
+def collect_files(files: Iterable[tuple[str, FileStructure]]) -> Files:
+    """Return all files sorted by path; ``files`` is consumed once and not kept.
+
+    Raises:
+        ValueError: Two files have the same path.
+    """
+    collector = _Collector()
+    for path, structure in files:
+        collector.add(path, structure)
+    collected = collector.sort()
+    check_paths(collected.paths)
+    return collected

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TypeVar
 
-from ingestion_pipeline.graph.nodes import get_parent
-
 _Match = TypeVar("_Match", int, str)
 
 # A path's end that fits more files than this says nothing.
@@ -20,6 +18,11 @@ _FOLDER_STEMS = {
     "python": {"__init__"},
     "javascript": {"index"},
 }
+
+
+def get_parent(path: str) -> str:
+    """Return the folder of a path, "" for the root's own children."""
+    return path.rpartition("/")[0]
 
 
 def normalize(path: str) -> str | None:

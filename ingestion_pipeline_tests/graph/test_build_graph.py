@@ -128,7 +128,7 @@ def test_a_single_file() -> None:
 
 
 def test_the_same_path_twice_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Two facts for the path 'a.py'"):
+    with pytest.raises(ValueError, match=r"The path 'a.py' was given twice"):
         build_graph([make_file("a.py"), make_file("a.py")])
 
 

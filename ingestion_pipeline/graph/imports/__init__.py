@@ -5,12 +5,14 @@ Every resolver is a function of the importing file's path, one target as the par
 too many files, or none, gives no edge.
 """
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ingestion_pipeline.graph.collect import CollectedFile
+from ingestion_pipeline.graph.collect import Files
 from ingestion_pipeline.graph.imports.dotted import resolve_csharp, resolve_java
 from ingestion_pipeline.graph.imports.go import resolve_go
 from ingestion_pipeline.graph.imports.javascript import resolve_javascript
@@ -22,7 +24,8 @@ from ingestion_pipeline.graph.imports.scripts import (
     resolve_php,
     resolve_ruby,
 )
-from ingestion_pipeline.graph.paths import PathIndex
+from ingestion_pipeline.graph.paths import PathIndex, get_parent
+from ingestion_pipeline.graph.ranges import make_offsets
 
 RESOLVERS: dict[str, Callable[[str, str, PathIndex], list[int]]] = {
     "bash": resolve_bash,
@@ -39,23 +42,72 @@ RESOLVERS: dict[str, Callable[[str, str, PathIndex], list[int]]] = {
 """Family of languages → resolver; a family that is missing here imports nothing."""
 
 
-def resolve_imports(files: list[CollectedFile]) -> list[list[int]]:
-    """Return for each file the nodes of the files it imports, sorted, itself left out."""
-    index = PathIndex([(file.path, file.family) for file in files])
-    resolved: list[list[int]] = []
-    for node, file in enumerate(files):
-        resolver = RESOLVERS.get(file.family)
+# Families whose targets mean the same from every file, and the one where the very file counts; for
+# the others the folder does.
+_ABSOLUTE = frozenset({"csharp", "go", "java"})
+_BY_FILE = frozenset({"rust"})
+
+
+@dataclass(frozen=True, slots=True)
+class FileImports:
+    """Which files each file imports.
+
+    Args:
+        offsets: (F + 1,) int64; file i imports ``targets[offsets[i]:offsets[i + 1]]``.
+        targets: (E,) int64, nodes of files, sorted for each file, itself left out.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    targets: npt.NDArray[np.int64]
+
+    def make_edges(self) -> npt.NDArray[np.int64]:
+        """Return (2, E) from each file to those it imports."""
+        counts = np.diff(self.offsets)
+        return np.stack([np.repeat(np.arange(len(counts)), counts), self.targets])
+
+    def contains(
+        self, files: npt.NDArray[np.int64], targets: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
+        """Tell for each pair whether the file imports the target."""
+        sources, found = self.make_edges()
+        file_count = len(self.offsets) - 1
+        # Sorted by file and target, hence by this key.
+        keys, wanted = sources * file_count + found, files * file_count + targets
+        places = np.searchsorted(keys, wanted)
+        places[places == len(keys)] = 0
+        return keys[places] == wanted if len(keys) else np.zeros(len(wanted), bool)
+
+
+def _get_scope(family: str, path: str, target: str) -> str:
+    """Return the part of the importing file's path that a target's meaning depends on."""
+    if family in _ABSOLUTE or (family == "python" and not target.startswith(".")):
+        return ""
+    return path if family in _BY_FILE else get_parent(path)
+
+
+def _resolve_files(files: Files) -> Iterator[list[int]]:
+    index = PathIndex(list(zip(files.paths, files.families, strict=True)))
+    known: dict[tuple[str, str, str], list[int]] = {}
+    rows = zip(files.paths, files.families, files.imports.list_files(), strict=True)
+    for node, (path, family, targets) in enumerate(rows):
+        resolver = RESOLVERS.get(family)
         found: set[int] = set()
-        if resolver:
-            for target in file.imports:
-                found.update(resolver(file.path, target, index))
+        for target in targets if resolver else ():
+            key = (family, _get_scope(family, path, target), target)
+            if key not in known:
+                known[key] = resolver(path, target, index)
+            found.update(known[key])
         found.discard(node)
-        resolved.append(sorted(found))
-    return resolved
+        yield sorted(found)
 
 
-def make_import_edges(imports: list[list[int]]) -> npt.NDArray[np.int64]:
-    """Return (2, E) from each file to those it imports."""
-    sources = np.repeat(np.arange(len(imports)), [len(found) for found in imports])
-    targets = np.fromiter((node for found in imports for node in found), np.int64, len(sources))
-    return np.stack([sources, targets])
+def resolve_imports(files: Files) -> FileImports:
+    """Return for each file the files it imports."""
+    targets = array("q")
+    counts = array("q")
+    for found in _resolve_files(files):
+        targets.extend(found)
+        counts.append(len(found))
+    return FileImports(
+        make_offsets(np.frombuffer(counts, np.int64)), np.frombuffer(targets, np.int64)
+    )
