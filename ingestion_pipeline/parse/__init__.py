@@ -7,8 +7,8 @@ what they captured into ``FileFacts`` (``files``, ``symbols``, ``symbol_table``,
 ``imports``, ``term_counts``, ``prose``). Does not belong here: anything that needs a second file
 (resolving imports, calls and bases is ``graph``), git, or disk.
 
-The facts of a file are a function of its bytes and path alone. What cannot be indexed becomes a
-``SkippedFile`` with a reason; no content of a repository ends in an exception.
+The facts of a file are a function of its bytes and of ``get_path_hint(path)`` alone. What cannot be
+indexed becomes a ``SkippedFile`` with a reason; no content of a repository ends in an exception.
 
 How import targets are written in ``FileFacts.imports`` (duplicates dropped, order kept)
 ----------------------------------------------------------------------------------------
@@ -49,3 +49,7 @@ bash                  ``source "$DIR/lib.sh"``, ``. x``   ``$DIR/lib.sh``, ``x``
 
 ``.tsx`` files have the language ``typescript``, ``.jsx`` files ``javascript``.
 """
+
+from ingestion_pipeline.parse.languages import get_path_hint
+
+__all__ = ["get_path_hint"]

@@ -14,6 +14,7 @@ from ingestion_pipeline.parse.languages import (
     TEXT,
     detect_grammar,
     get_language,
+    get_path_hint,
     is_prose,
 )
 from ingestion_pipeline.parse.limits import DEFAULT_LIMITS, ParseLimits
@@ -65,21 +66,22 @@ def _parse(file: SourceFile, limits: ParseLimits) -> FileFacts | SkippedFile:
         return _skip(file, "binary")
     if not source.strip():
         return _skip(file, "empty")
-    grammar = detect_grammar(file.path, source)
+    hint = get_path_hint(file.path)  # nothing below looks at the path itself
+    grammar = detect_grammar(hint, source)
     if grammar != MARKDOWN and max(map(len, source.split(b"\n"))) > limits.max_line_bytes:
         return _skip(file, "long lines")
     if grammar in (MARKDOWN, TEXT):
-        return _read_prose(file, source, grammar)
+        return _read_prose(file, source, grammar, is_prose(hint))
     return _read_code(file, source, grammar, limits)
 
 
-def _read_prose(file: SourceFile, source: bytes, grammar: str) -> FileFacts:
+def _read_prose(file: SourceFile, source: bytes, grammar: str, has_summary: bool) -> FileFacts:
     text = source.decode("utf-8")
     if grammar == MARKDOWN:
         docstring, headings = read_markdown(text)
         doc_terms = count_text("\n".join((docstring, *headings[1:])))
     else:
-        docstring = read_first_paragraph(text) if is_prose(file.path) else ""
+        docstring = read_first_paragraph(text) if has_summary else ""
         doc_terms = count_text(docstring)
     return FileFacts(
         path=file.path,

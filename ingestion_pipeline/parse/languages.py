@@ -66,7 +66,7 @@ _GRAMMAR_BY_INTERPRETER = {
 _PROSE_NAMES = frozenset(
     "authors changelog contributing copying history license news readme".split()
 )
-_PROSE_EXTENSIONS = frozenset((".adoc", ".asciidoc", ".org", ".rst", ".txt", ""))
+_PROSE_EXTENSIONS = frozenset((".adoc", ".asciidoc", ".org", ".rst", ".txt"))
 _SHEBANG = re.compile(
     rb"#![ \t]*(?:\S*/)?(?:env[ \t]+(?:-\S+[ \t]+)*(?:\w+=\S*[ \t]+)*(?:\S*/)?)?([\w.+-]+)"
 )
@@ -78,22 +78,47 @@ _CPP_HEADER = re.compile(
 )
 
 
-def detect_grammar(path: str, source: bytes) -> str:
-    """Return the name of the grammar for a file, ``markdown``, or ``text`` where there is none.
+# Hints besides the names of grammars; see ``get_path_hint``.
+_HEADER = "header"
+_PROSE = "prose"
+_SCRIPT = "script"
+_SCRIPT_OR_PROSE = "script or prose"
 
-    Args:
-        path: Repository path.
-        source: The text as UTF-8; its first line and, for ``.h`` files, all of it is looked at.
+
+def get_path_hint(path: str) -> str:
+    """Return all that a file's path says about its facts, in a word.
+
+    Two files with the same bytes and the same hint have the same ``FileFacts``, ``path`` and
+    ``blob_sha`` apart; so the hint, not the path, is part of the key of a parsed record.
+
+    Returns:
+        A grammar's name, ``markdown``, ``text`` or ``prose`` (text that opens with a paragraph
+        about itself) where the name decides; ``header``, ``script`` or ``script or prose`` where
+        the content decides among a few.
     """
     name = PurePosixPath(path).name.lower()
     if name in _GRAMMAR_BY_NAME:
         return _GRAMMAR_BY_NAME[name]
     extension = PurePosixPath(name).suffix
-    if extension == ".h":
-        return "cpp" if _CPP_HEADER.search(source) else "c"
     if not extension:
+        return _SCRIPT_OR_PROSE if name in _PROSE_NAMES else _SCRIPT
+    if extension == ".h":
+        return _HEADER
+    return _GRAMMAR_BY_EXTENSION.get(extension, _PROSE if extension in _PROSE_EXTENSIONS else TEXT)
+
+
+def detect_grammar(hint: str, source: bytes) -> str:
+    """Return the name of the grammar for a file, ``markdown``, or ``text`` where there is none.
+
+    Args:
+        hint: What ``get_path_hint`` said.
+        source: The text as UTF-8; its first line and, for ``.h`` files, all of it is looked at.
+    """
+    if hint == _HEADER:
+        return "cpp" if _CPP_HEADER.search(source) else "c"
+    if hint in (_SCRIPT, _SCRIPT_OR_PROSE):
         return _detect_interpreter(source)
-    return _GRAMMAR_BY_EXTENSION.get(extension, TEXT)
+    return TEXT if hint == _PROSE else hint
 
 
 def get_language(grammar: str) -> str:
@@ -101,12 +126,9 @@ def get_language(grammar: str) -> str:
     return "typescript" if grammar == "tsx" else grammar
 
 
-def is_prose(path: str) -> bool:
+def is_prose(hint: str) -> bool:
     """Whether the first paragraph of a file without a grammar says what the file is about."""
-    name = PurePosixPath(path.lower())
-    if name.suffix == "":
-        return name.name in _PROSE_NAMES
-    return name.suffix in _PROSE_EXTENSIONS
+    return hint in (_PROSE, _SCRIPT_OR_PROSE)
 
 
 def _detect_interpreter(source: bytes) -> str:

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion_pipeline.artifacts import (
-    ArtifactError,
+from ingestion_pipeline.artifacts import facts
+from ingestion_pipeline.artifacts.facts import (
     FactsSummary,
-    facts,
     read_facts,
     read_skipped,
     write_facts,
 )
+from ingestion_pipeline.artifacts.replacement import ArtifactError
 from ingestion_pipeline.core.code import FileFacts, SkippedFile, Symbol, SymbolKind
 from ingestion_pipeline_tests.artifacts.strategies import files, skipped
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion_pipeline.artifacts import (
-    ArtifactError,
+from ingestion_pipeline.artifacts.graphs import (
     read_graph,
     read_vectors,
     write_graph,
     write_vectors,
 )
+from ingestion_pipeline.artifacts.replacement import ArtifactError
 from ingestion_pipeline.core.graph import CodeGraph, Relation, TermField, TermMatrix
 
 TEXT_COLUMNS = ["path", "symbol", "kind", "name", "signature", "docstring", "language", "blob_sha"]

@@ -3,7 +3,7 @@
 import pytest
 
 from ingestion_pipeline.parse.grammars import GRAMMARS, get_parser_version, load_query
-from ingestion_pipeline.parse.languages import detect_grammar
+from ingestion_pipeline.parse.languages import detect_grammar, get_path_hint
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ from ingestion_pipeline.parse.languages import detect_grammar
     ],
 )
 def test_language_by_name(path: str, grammar: str):
-    assert detect_grammar(path, b"anything") == grammar
+    assert detect_grammar(get_path_hint(path), b"anything") == grammar
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_language_by_name(path: str, grammar: str):
     ],
 )
 def test_language_of_a_script_without_extension(first_line: bytes, grammar: str):
-    assert detect_grammar("bin/tool", first_line + b"\nbody\n") == grammar
+    assert detect_grammar(get_path_hint("bin/tool"), first_line + b"\nbody\n") == grammar
 
 
 def test_a_shebang_does_not_overrule_an_extension():
-    assert detect_grammar("a.txt", b"#!/bin/sh\n") == "text"
+    assert detect_grammar(get_path_hint("a.txt"), b"#!/bin/sh\n") == "text"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_shebang_does_not_overrule_an_extension():
     ],
 )
 def test_a_header_is_c_unless_it_looks_like_cpp(source: bytes, grammar: str):
-    assert detect_grammar("include/a.h", source) == grammar
+    assert detect_grammar(get_path_hint("include/a.h"), source) == grammar
 
 
 @pytest.mark.parametrize("grammar", sorted(GRAMMARS))

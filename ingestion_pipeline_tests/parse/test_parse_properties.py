@@ -1,12 +1,14 @@
 """What must hold for any bytes, and for real code that was cut, shuffled and glued together."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion_pipeline.core.code import FileFacts, SkippedFile, SourceFile
+from ingestion_pipeline.parse import get_path_hint
 from ingestion_pipeline.parse.files import parse_file, parse_files
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -87,3 +89,33 @@ def test_facts_depend_on_the_file_alone(files: list[SourceFile]):
     assert together == [parse_file(file) for file in files]
     assert together == list(reversed(list(parse_files(reversed(files)))))
     assert pickle.loads(pickle.dumps(together)) == together
+
+
+# Pairs that share a hint are rare among random names, so names are drawn from a few of each kind.
+names = st.sampled_from(
+    "a.py b.PY x/c.pyi a.h inc/B.H a.tsx b.ts c.mts Gemfile x/rakefile .profile a.sh README readme "
+    "docs/LICENSE tool bin/run a.txt b.rst a.yml b.json c.unknown a.md b.MDX .gitignore x.tar.py "
+    "a. .h Makefile py a.b/c news.d/1".split()
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(names | st.text(max_size=12), names | st.text(max_size=12), mixed_code)
+def test_two_paths_with_one_hint_have_the_same_facts(first: str, second: str, content: bytes):
+    one, other = (parse_file(SourceFile(path, "", content)) for path in (first, second))
+
+    if get_path_hint(first) == get_path_hint(second):
+        assert replace(one, path="") == replace(other, path="")
+
+
+def test_names_that_share_a_hint_and_names_that_do_not():
+    def same(first: str, second: str) -> bool:
+        return get_path_hint(first) == get_path_hint(second)
+
+    assert same("a/b.py", "C.PYI")
+    assert same("a.yml", "a.json")
+    assert same("README", "docs/license")
+    assert not same("README", "tool")
+    assert not same("a.h", "a.c")
+    assert not same("a.txt", "a.yml")
+    assert not same("a.ts", "a.tsx")
