@@ -11,7 +11,12 @@ functions that need them do.
 
 from ingestion_pipeline.embed.codemap import project_2d, render_code_map
 from ingestion_pipeline.embed.encoder import Encoder, encode_graph, load_encoder
-from ingestion_pipeline.embed.sparse import SparseVectors, make_query_sparse, make_sparse_vectors
+from ingestion_pipeline.embed.sparse import (
+    SparseVectors,
+    make_query_sparse,
+    make_sparse_vectors,
+    make_sparse_vectors_of,
+)
 from ingestion_pipeline.embed.version import ENCODER_DIM, ENCODER_VERSION
 
 __all__ = [
@@ -23,6 +28,7 @@ __all__ = [
     "load_encoder",
     "make_query_sparse",
     "make_sparse_vectors",
+    "make_sparse_vectors_of",
     "project_2d",
     "render_code_map",
 ]

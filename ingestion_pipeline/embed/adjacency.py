@@ -1,13 +1,13 @@
 """Neighbours per relation and direction, cut into chunks of receiving nodes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ingestion_pipeline.core.graph import CodeGraph, Relation
+from ingestion_pipeline.core.graph import Relation
 from ingestion_pipeline.embed.torch_runtime import quiet_torch
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ class Adjacency:
     "backward" ones the source's to the target.
     """
 
-    def __init__(self, graph: CodeGraph) -> None:
-        self._count = graph.node_count
+    def __init__(self, edges: Mapping[Relation, npt.NDArray[np.int64]], node_count: int) -> None:
+        self._count = node_count
         self._kinds: dict[str, _Neighbours] = {}
         for relation in Relation:
-            source, target = graph.edges[relation]
+            source, target = edges[relation]
             for kind, receivers, senders in (
                 (f"{relation}_forward", source, target),
                 (f"{relation}_backward", target, source),

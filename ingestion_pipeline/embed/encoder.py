@@ -1,12 +1,12 @@
 """The encoder: one unit vector for every node of a graph, and for every text."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ingestion_pipeline.core.graph import CodeGraph, TermField, TermMatrix
+from ingestion_pipeline.core.graph import CodeGraph, Relation, TermField, TermMatrix
 from ingestion_pipeline.core.terms import count_terms, split_text
 from ingestion_pipeline.embed.adjacency import Adjacency
 from ingestion_pipeline.embed.bags import Bags, make_bags
@@ -72,22 +72,104 @@ class Encoder:
             z = torch.nn.functional.normalize(self._network.text_mlp(x), dim=-1)
         return z.cpu().numpy()
 
+    @property
+    def passes_messages(self) -> bool:
+        """Whether a node's vector depends on its neighbours: not before a layer is trained."""
+        return any(not is_zero(layer.output) for layer in self._network.layers)
+
+    def embed_words(
+        self,
+        types: npt.NDArray[np.integer],
+        terms: Mapping[TermField, TermMatrix],
+        fields: Collection[TermField] = tuple(TermField),
+    ) -> npt.NDArray[np.float32]:
+        """Embed nodes by their own words alone: h of the network's formula before any message.
+
+        A row depends on its node alone, but for rounding where the MLP has been trained. A node
+        without a word in any field takes the table's extra row, as if it held one word that no text
+        has: finite, alike for all such nodes and unlike any query.
+
+        Args:
+            types: (B,) integers, ``NodeType``.
+            terms: Per field B rows.
+            fields: Which of them to read.
+
+        Returns:
+            (B, D) float32, of any length; ``finish`` makes unit rows of them.
+        """
+        import torch
+
+        h = np.empty((len(types), ENCODER_DIM), np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(types), CHUNK_NODES):
+                stop = min(start + CHUNK_NODES, len(types))
+                h[start:stop] = self._embed_chunk(types, terms, fields, start, stop).cpu().numpy()
+        return h
+
+    def pass_messages(
+        self,
+        edges: Mapping[Relation, npt.NDArray[np.int64]],
+        node_count: int,
+        h: npt.NDArray[np.floating],
+    ) -> npt.NDArray[np.float32] | None:
+        """Run the layers over the whole graph.
+
+        Args:
+            edges: Per relation (2, E), as in ``CodeGraph``.
+            node_count: N.
+            h: (N, D) float16 or float32, from ``embed_words``; a memory map will do.
+
+        Returns:
+            (N, D) float32; None where no layer has been trained, so that ``h`` stays as it is.
+
+        Raises:
+            ValueError: ``h`` has not N rows.
+        """
+        import torch
+
+        if len(h) != node_count:
+            raise ValueError(f"{len(h)} vectors for {node_count} nodes; give one a node.")
+        layers = [layer for layer in self._network.layers if not is_zero(layer.output)]
+        if not layers:
+            return None
+        adjacency = Adjacency(edges, node_count)
+        mean = make_mean_convolution()
+        with torch.inference_mode():
+            before = torch.tensor(np.asarray(h), dtype=torch.float32, device=self._device)
+            for layer in layers:
+                after = torch.empty_like(before)
+                for chunk in adjacency.cut(CHUNK_NODES, self._device):
+                    after[chunk.start : chunk.stop] = layer(before, chunk, mean)
+                before = after
+        return before.cpu().numpy()
+
+    def finish(
+        self, h: npt.NDArray[np.floating], out: npt.NDArray[np.float32] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Give every row the length 1.
+
+        Args:
+            h: (N, D) float16 or float32; a memory map will do, read a chunk at a time.
+            out: (N, D) float32 to write to, such as a memory map or ``h`` itself; None for a new
+                array.
+
+        Returns:
+            ``out``.
+        """
+        unit = np.empty(h.shape, np.float32) if out is None else out
+        for start in range(0, len(h), CHUNK_NODES):
+            part = h[start : start + CHUNK_NODES].astype(np.float32)
+            part /= np.sqrt(np.einsum("nd,nd->n", part, part))[:, None]
+            unit[start : start + CHUNK_NODES] = part
+        return unit
+
     def encode_nodes(
         self, graph: CodeGraph, fields: Collection[TermField]
     ) -> npt.NDArray[np.float32]:
         """Return (N, D) float32 unit rows; see ``encode_graph``."""
-        import torch
-
-        with torch.inference_mode():
-            h = torch.empty(graph.node_count, ENCODER_DIM, device=self._device)
-            for start in range(0, graph.node_count, CHUNK_NODES):
-                stop = min(start + CHUNK_NODES, graph.node_count)
-                h[start:stop] = self._encode_words(graph, fields, start, stop)
-            h = self._pass_messages(graph, h)
-            for start in range(0, graph.node_count, CHUNK_NODES):
-                part = h[start : start + CHUNK_NODES]
-                part /= part.norm(dim=-1, keepdim=True)
-        return h.cpu().numpy()
+        h = self.embed_words(graph.nodes["type"].to_numpy(), graph.terms, fields)
+        passed = self.pass_messages(graph.edges, graph.node_count, h)
+        return self.finish(h if passed is None else passed, out=h)
 
     def _sum_bags(self, bags: Bags) -> "Tensor":
         import torch
@@ -100,42 +182,27 @@ class Encoder:
             per_sample_weights=torch.from_numpy(bags.weights).to(self._device),
         )
 
-    def _encode_words(
-        self, graph: CodeGraph, fields: Collection[TermField], start: int, stop: int
+    def _embed_chunk(
+        self,
+        types: npt.NDArray[np.integer],
+        terms: Mapping[TermField, TermMatrix],
+        fields: Collection[TermField],
+        start: int,
+        stop: int,
     ) -> "Tensor":
-        """Return (B, D) from the nodes' own words, before any message.
-
-        A node without a word in any field takes the table's extra row, as if it held one word that
-        no text has: a finite unit vector that is alike for all such nodes and unlike any query.
-        """
         import torch
 
-        types = graph.nodes["type"].to_numpy(np.int64)[start:stop]
-        x = self._network.types(torch.tensor(types, device=self._device))
+        types = types[start:stop].astype(np.int64)
+        x = self._network.types(torch.from_numpy(types).to(self._device))
         wordless = np.ones(stop - start, bool)
         for field in fields:
-            bags = make_bags(graph.terms[field], self._idf, start, stop)
+            bags = make_bags(terms[field], self._idf, start, stop)
             wordless &= bags.is_empty
             summed = project(self._network.projections[field], self._sum_bags(bags))
             x = x + self._network.field_weights[field] * summed
         empty = torch.from_numpy(wordless).to(self._device)
         x[empty] += self._network.table.weight[NO_WORDS_ROW]
         return self._network.node_mlp(x)
-
-    def _pass_messages(self, graph: CodeGraph, h: "Tensor") -> "Tensor":
-        import torch
-
-        layers = [layer for layer in self._network.layers if not is_zero(layer.output)]
-        if not layers:
-            return h
-        adjacency = Adjacency(graph)
-        mean = make_mean_convolution()
-        for layer in layers:
-            after = torch.empty_like(h)
-            for chunk in adjacency.cut(CHUNK_NODES, self._device):
-                after[chunk.start : chunk.stop] = layer(h, chunk, mean)
-            h = after
-        return h
 
 
 def _count_texts(texts: Sequence[str]) -> TermMatrix:

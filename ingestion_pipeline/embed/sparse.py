@@ -1,13 +1,13 @@
 """Sparse vectors of words, for the store to match with its own inverse document frequency."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
-from ingestion_pipeline.core.graph import CodeGraph, NodeType, TermField
+from ingestion_pipeline.core.graph import CodeGraph, NodeType, TermField, TermMatrix
 from ingestion_pipeline.core.points import SparseVector
 from ingestion_pipeline.core.terms import count_terms, split_text
 
@@ -59,12 +59,12 @@ class SparseVectors(Sequence[SparseVector]):
 
 
 def _add_fields(
-    graph: CodeGraph, start: int, stop: int
+    terms: Mapping[TermField, TermMatrix], start: int, stop: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Return keys (node - start) << 32 | term, sorted, and each one's weighted count."""
     keys, counts = [], []
     for field, weight in FIELD_WEIGHTS.items():
-        matrix = graph.terms[field]
+        matrix = terms[field]
         offsets = matrix.offsets[start : stop + 1]
         span = slice(offsets[0], offsets[-1])
         owner = np.repeat(np.arange(stop - start), np.diff(offsets))
@@ -76,28 +76,33 @@ def _add_fields(
 
 
 def _saturate(
-    graph: CodeGraph, start: int, stop: int
+    types: npt.NDArray[np.integer], terms: Mapping[TermField, TermMatrix], start: int, stop: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Return the number of terms of each node, the term ids and the values."""
-    keys, counts = _add_fields(graph, start, stop)
+    keys, counts = _add_fields(terms, start, stop)
     owner = keys >> 32
     average = np.array([AVERAGE_LENGTHS[node_type] for node_type in NodeType])
-    types = graph.nodes["type"].to_numpy(np.int64)[start:stop]
-    relative = np.bincount(owner, counts, stop - start) / average[types]
+    relative = np.bincount(owner, counts, stop - start) / average[types[start:stop]]
     values = counts * (K1 + 1) / (counts + K1 * (1 - B + B * relative[owner]))
     lengths = np.bincount(owner, minlength=stop - start)
     return lengths, keys & 0xFFFF_FFFF, values.astype(np.float32)
 
 
-def make_sparse_vectors(graph: CodeGraph) -> SparseVectors:
-    """Return the words of every node with BM25's saturated term frequencies.
+def make_sparse_vectors_of(
+    types: npt.NDArray[np.integer], terms: Mapping[TermField, TermMatrix]
+) -> SparseVectors:
+    """Return the words of nodes with BM25's saturated term frequencies.
 
     The store multiplies each by its own inverse document frequency (Qdrant's IDF modifier), so the
     dot product with ``make_query_sparse`` is the BM25 score.
+
+    Args:
+        types: (B,) integers, ``NodeType``.
+        terms: Per field B rows.
     """
     parts = [
-        _saturate(graph, start, min(start + _CHUNK_NODES, graph.node_count))
-        for start in range(0, graph.node_count, _CHUNK_NODES)
+        _saturate(types, terms, start, min(start + _CHUNK_NODES, len(types)))
+        for start in range(0, len(types), _CHUNK_NODES)
     ]
     lengths = np.concatenate([np.zeros(1, np.int64), *(part[0] for part in parts)])
     return SparseVectors(
@@ -105,6 +110,11 @@ def make_sparse_vectors(graph: CodeGraph) -> SparseVectors:
         term_ids=np.concatenate([np.zeros(0, np.int64), *(part[1] for part in parts)]),
         values=np.concatenate([np.zeros(0, np.float32), *(part[2] for part in parts)]),
     )
+
+
+def make_sparse_vectors(graph: CodeGraph) -> SparseVectors:
+    """Return the words of every node of a graph; see ``make_sparse_vectors_of``."""
+    return make_sparse_vectors_of(graph.nodes["type"].to_numpy(np.int64), graph.terms)
 
 
 def make_query_sparse(words: str) -> SparseVector:

@@ -13,6 +13,7 @@ from ingestion_pipeline.embed import Encoder, encode_graph, load_encoder
 from ingestion_pipeline.embed import encoder as encoder_module
 from ingestion_pipeline.embed.network import Network, Residual, make_network
 from ingestion_pipeline_tests.embed.graphs import SHOP, permute_graph
+from ingestion_pipeline_tests.embed.trained import make_trained_network
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,18 +32,6 @@ def cuda() -> str:
     if not has_cuda():
         pytest.skip("no CUDA GPU here")
     return "cuda"
-
-
-def make_trained_network() -> Network:
-    """Return a network in which every part has an effect."""
-    import torch
-
-    network = make_network()
-    generator = torch.Generator().manual_seed(7)
-    for name, weight in network.as_module().named_parameters():
-        if not name.startswith("table"):
-            weight += torch.randn(weight.shape, generator=generator) * 0.05
-    return network
 
 
 def to_array(tensor: "Tensor") -> Array:
