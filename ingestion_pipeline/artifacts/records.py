@@ -211,7 +211,8 @@ def _expect(holds: bool, problem: str) -> None:
 
 
 def _seal(mark: bytes, payload: bytes) -> bytes:
-    return mark + zlib.crc32(payload).to_bytes(_CHECKSUM_BYTES, "little") + payload
+    checksum = zlib.crc32(payload, zlib.crc32(mark))  # of the mark too: S and T are near
+    return mark + checksum.to_bytes(_CHECKSUM_BYTES, "little") + payload
 
 
 def _unseal(mark: bytes, data: bytes) -> memoryview:
@@ -220,6 +221,7 @@ def _unseal(mark: bytes, data: bytes) -> memoryview:
     if data[: len(mark)] != mark:
         raise RecordDamagedError("The bytes are no record of this version's layout.")
     payload = memoryview(data)[start:]
-    if zlib.crc32(payload) != int.from_bytes(data[len(mark) : start], "little"):
+    checksum = int.from_bytes(data[len(mark) : start], "little")
+    if not payload or zlib.crc32(payload, zlib.crc32(mark)) != checksum:
         raise RecordDamagedError("The record's checksum does not fit its bytes.")
     return payload

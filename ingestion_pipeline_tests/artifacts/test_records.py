@@ -146,9 +146,7 @@ def test_what_does_not_fit_together_is_not_written():
     short = TermRows(np.zeros(1, np.int64), body.term_ids[:0], body.counts[:0])
     bad: list[FileText] = [
         replace(text, keys=["A"]),
-        replace(
-            text, doc_terms=TermRows(np.zeros(1, np.int64), body.term_ids[:0], body.counts[:0])
-        ),
+        replace(text, doc_terms=short),
         replace(text, body_terms=replace(body, counts=body.counts[:-1])),
     ]
 
