@@ -208,6 +208,21 @@ class StateStore(ABC):
         """Remove everything known of a source except its history."""
 
     @abstractmethod
+    def move_partition_key(self, source: SourceId, key: str) -> TrackedRepository | None:
+        """Take over a rename: ``key`` becomes partition key and full name, all else stays.
+
+        The key it had is appended to ``former_keys``. Narrow on purpose: saving the whole row as it
+        was read would undo a command that changed it meanwhile.
+
+        Returns:
+            The row as it stands afterwards; None when the source is not tracked (any more), and
+            then nothing was changed.
+
+        Raises:
+            ConfigurationError: Another source holds this partition key and is still tracked.
+        """
+
+    @abstractmethod
     def set_hosted(
         self, source: SourceId, hosted: HostedRepository, *, status_detail: str = ""
     ) -> None:
@@ -285,10 +300,11 @@ class StateStore(ABC):
 
     @abstractmethod
     def set_check_schedules(self, schedules: Mapping[SourceId, CheckSchedule]) -> None:
-        """Store schedules.
+        """Store when to ask next, and clear the bumps that were answered.
 
-        A bump that arrived since ``schedule.bumped_at`` was read stays: only the bump that the
-        caller knew of is replaced.
+        ``schedule.bumped_at`` is the bump that the check answered: it is cleared where it is still
+        the one stored. A stored bump that differs, because it arrived since or because the caller
+        gives None, stays. Nothing ever stores a bump but ``bump_source``.
         """
 
     @abstractmethod

@@ -1,17 +1,20 @@
 """Statements on ``indexed_branches`` and ``document_states``; the caller holds the transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, union
+from sqlalchemy import Connection, Select, delete, func, select, union
 
 from ingestion_pipeline.core.repositories import SourceId
-from ingestion_pipeline.core.state import DocumentState, IndexedBranch
+from ingestion_pipeline.core.state import DocumentState, DocumentVersion, IndexedBranch
 from ingestion_pipeline.state import rows
 from ingestion_pipeline.state.tables import document_states, indexed_branches
 from ingestion_pipeline.state.upsert import build_upsert
 
 # Below the 999 variables a statement may have in the oldest SQLite builds.
-_KEYS_PER_DELETE = 500
+_KEYS_PER_STATEMENT = 500
+# Documents held at a time while vectors are streamed: some 2 MB at ten points of 256 dimensions.
+_ROWS_PER_FETCH = 500
 
 
 def list_branches(connection: Connection, source: SourceId) -> list[IndexedBranch]:
@@ -44,13 +47,68 @@ def list_documents(
     connection: Connection, source: SourceId, branch: str
 ) -> dict[str, DocumentState]:
     """Return document id → state."""
+    return _read_documents(connection, _select_documents(source, branch))
+
+
+def list_document_versions(
+    connection: Connection, source: SourceId, branch: str
+) -> dict[str, DocumentVersion]:
+    """Return document id → version; the wide columns are not read."""
     columns = document_states.c
-    query = select(columns.document_id, columns.content_hash, columns.points, columns.error).where(
+    query = select(
+        columns.document_id,
+        columns.content_hash,
+        columns.context,
+        columns.error,
+        columns.point_count,
+    ).where(rows.is_source(document_states, source, branch))
+    return {
+        document_id: DocumentVersion(content_hash, context, error, point_count)
+        for document_id, content_hash, context, error, point_count in connection.execute(query)
+    }
+
+
+def read_documents(
+    connection: Connection, source: SourceId, branch: str, document_ids: Collection[str]
+) -> dict[str, DocumentState]:
+    """Return the states of those of the documents that have one."""
+    query = _select_documents(source, branch)
+    found: dict[str, DocumentState] = {}
+    for keys in _split_keys(document_ids):
+        chosen = query.where(document_states.c.document_key.in_(keys))
+        found.update(_read_documents(connection, chosen))
+    return found
+
+
+def iterate_vectors(
+    connection: Connection, source: SourceId, branch: str
+) -> Iterator[tuple[str, bytes]]:
+    """Yield document id and vectors through a cursor of the server's."""
+    columns = document_states.c
+    query = select(columns.document_id, columns.vectors).where(
         rows.is_source(document_states, source, branch)
     )
-    return {
-        row["document_id"]: rows.read_document(row) for row in connection.execute(query).mappings()
-    }
+    options = {"yield_per": _ROWS_PER_FETCH}
+    yield from connection.execute(query, execution_options=options)
+
+
+def _select_documents(source: SourceId, branch: str) -> Select[*tuple[Any, ...]]:
+    columns = document_states.c
+    return select(
+        columns.document_id,
+        columns.content_hash,
+        columns.points,
+        columns.error,
+        columns.context,
+        columns.vectors,
+    ).where(rows.is_source(document_states, source, branch))
+
+
+def _read_documents(
+    connection: Connection, query: Select[*tuple[Any, ...]]
+) -> dict[str, DocumentState]:
+    found = connection.execute(query).mappings()
+    return {row["document_id"]: rows.read_document(row) for row in found}
 
 
 def commit_documents(
@@ -74,10 +132,10 @@ def commit_documents(
         connection.execute(build_upsert(connection, document_states), parameters)
 
 
-def _split_keys(document_ids: Sequence[str]) -> Iterator[list[str]]:
+def _split_keys(document_ids: Collection[str]) -> Iterator[list[str]]:
     keys = [rows.document_key(document_id) for document_id in document_ids]
-    for start in range(0, len(keys), _KEYS_PER_DELETE):
-        yield keys[start : start + _KEYS_PER_DELETE]
+    for start in range(0, len(keys), _KEYS_PER_STATEMENT):
+        yield keys[start : start + _KEYS_PER_STATEMENT]
 
 
 def commit_branch(connection: Connection, source: SourceId, indexed: IndexedBranch) -> None:

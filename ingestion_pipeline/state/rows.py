@@ -13,7 +13,14 @@ from ingestion_pipeline.core.repositories import (
     SourceKind,
     TrackedRepository,
 )
-from ingestion_pipeline.core.state import DocumentState, IndexedBranch, SyncRecord, SyncStatus
+from ingestion_pipeline.core.state import (
+    CheckSchedule,
+    DocumentState,
+    IndexedBranch,
+    SyncProgress,
+    SyncRecord,
+    SyncStatus,
+)
 
 
 def is_source(table: Table, source: SourceId, branch: str | None = None) -> ColumnElement[bool]:
@@ -67,6 +74,7 @@ def repository_columns(repository: TrackedRepository) -> dict[str, Any]:
         "pushed_at_seen": repository.pushed_at_seen,
         "tracked_at": repository.tracked_at,
         "untracked_at": repository.untracked_at,
+        "ignore_patterns": list(repository.ignore_patterns),
     }
 
 
@@ -91,6 +99,7 @@ def read_repository(row: RowMapping) -> TrackedRepository:
         tracked_at=row["tracked_at"],
         untracked_at=row["untracked_at"],
         former_keys=tuple(row["former_keys"]),
+        ignore_patterns=tuple(row["ignore_patterns"]),
     )
 
 
@@ -109,13 +118,22 @@ def document_columns(source: SourceId, branch: str, document: DocumentState) -> 
         "content_hash": document.content_hash,
         "point_count": len(document.points),
         "error": clean_text(document.error),
+        "context": document.context,
+        "vectors": document.vectors,
         "points": dict(document.points),
     }
 
 
 def read_document(row: RowMapping) -> DocumentState:
     """Return the document of a row."""
-    return DocumentState(row["document_id"], row["content_hash"], row["points"], row["error"])
+    return DocumentState(
+        document_id=row["document_id"],
+        content_hash=row["content_hash"],
+        points=row["points"],
+        error=row["error"],
+        context=row["context"],
+        vectors=row["vectors"],
+    )
 
 
 def branch_columns(source: SourceId, indexed: IndexedBranch) -> dict[str, Any]:
@@ -165,6 +183,8 @@ def sync_columns(record: SyncRecord) -> Mapping[str, Any]:
         "points_changed": record.points_changed,
         "points_deleted": record.points_deleted,
         "error": clean_text(record.error),
+        "files_parsed": record.files_parsed,
+        "points_embedded": record.points_embedded,
     }
 
 
@@ -182,4 +202,37 @@ def read_sync(row: RowMapping) -> SyncRecord:
         points_changed=row["points_changed"],
         points_deleted=row["points_deleted"],
         error=row["error"],
+        files_parsed=row["files_parsed"],
+        points_embedded=row["points_embedded"],
+    )
+
+
+def read_schedule(row: RowMapping) -> CheckSchedule:
+    """Return the check schedule of a row."""
+    return CheckSchedule(row["next_check_at"], row["failures"], row["bumped_at"])
+
+
+def progress_columns(progress: SyncProgress) -> dict[str, Any]:
+    """Return the columns of a run's progress."""
+    return {
+        "run_id": progress.run_id,
+        "partition_key": progress.partition_key,
+        "stage": progress.stage,
+        "done": progress.done,
+        "total": progress.total,
+        "current": clean_text(progress.current),
+        "updated_at": progress.updated_at,
+    }
+
+
+def read_progress(row: RowMapping) -> SyncProgress:
+    """Return the progress of a row."""
+    return SyncProgress(
+        run_id=row["run_id"],
+        partition_key=row["partition_key"],
+        stage=row["stage"],
+        done=row["done"],
+        total=row["total"],
+        current=row["current"],
+        updated_at=row["updated_at"],
     )

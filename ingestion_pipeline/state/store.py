@@ -1,6 +1,6 @@
 """The real adapter of the ``StateStore`` port, for SQLite and Postgres."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -13,8 +13,18 @@ from ingestion_pipeline.core.repositories import (
     SourceId,
     TrackedRepository,
 )
-from ingestion_pipeline.core.state import DocumentState, IndexedBranch, StateStore, SyncRecord
+from ingestion_pipeline.core.state import (
+    CheckSchedule,
+    DocumentState,
+    DocumentVersion,
+    IndexedBranch,
+    StateStore,
+    SyncProgress,
+    SyncRecord,
+)
 from ingestion_pipeline.state import documents, history, tracked
+from ingestion_pipeline.state import progress as progress_rows
+from ingestion_pipeline.state import schedules as schedule_rows
 from ingestion_pipeline.state.database_url import is_sqlite
 from ingestion_pipeline.state.engine import begin_transaction
 from ingestion_pipeline.state.locks import hold_advisory_lock, hold_file_lock
@@ -72,7 +82,13 @@ class SqlStateStore(StateStore):
         """Remove everything known of a source except its history."""
         with self._writing() as connection:
             documents.remove(connection, source)
+            schedule_rows.remove(connection, source)
             tracked.remove(connection, source)
+
+    def move_partition_key(self, source: SourceId, key: str) -> TrackedRepository | None:
+        """Take over a rename; see the port."""
+        with self._writing() as connection:
+            return tracked.move(connection, source, key)
 
     def set_hosted(
         self, source: SourceId, hosted: HostedRepository, *, status_detail: str = ""
@@ -117,6 +133,25 @@ class SqlStateStore(StateStore):
         with self._reading() as connection:
             return documents.list_documents(connection, source, branch)
 
+    def list_document_versions(self, source: SourceId, branch: str) -> dict[str, DocumentVersion]:
+        """Return document id → version, without reading any document's points."""
+        with self._reading() as connection:
+            return documents.list_document_versions(connection, source, branch)
+
+    def read_documents(
+        self, source: SourceId, branch: str, document_ids: Collection[str]
+    ) -> dict[str, DocumentState]:
+        """Return the states of those of the documents that have one."""
+        with self._reading() as connection:
+            return documents.read_documents(connection, source, branch, document_ids)
+
+    def iterate_document_vectors(
+        self, source: SourceId, branch: str
+    ) -> Iterator[tuple[str, bytes]]:
+        """Yield document id and vectors, streamed; one connection is held until the end."""
+        with self._reading() as connection:
+            yield from documents.iterate_vectors(connection, source, branch)
+
     def commit_documents(
         self,
         source: SourceId,
@@ -142,6 +177,36 @@ class SqlStateStore(StateStore):
         """Return the points of the documents, and one for each branch that was finished."""
         with self._reading() as connection:
             return documents.count_points(connection, source, branch)
+
+    def list_check_schedules(self) -> Mapping[SourceId, CheckSchedule]:
+        """Return the schedules of all sources; one that was never checked is absent."""
+        with self._reading() as connection:
+            return schedule_rows.list_all(connection)
+
+    def set_check_schedules(self, schedules: Mapping[SourceId, CheckSchedule]) -> None:
+        """Store when to ask next, and clear the bumps that were answered; see the port."""
+        with self._writing() as connection:
+            schedule_rows.set_many(connection, schedules)
+
+    def bump_source(self, source: SourceId, at: datetime) -> None:
+        """Note that a source changed, so that the next check asks about it first."""
+        with self._writing() as connection:
+            schedule_rows.bump(connection, source, at)
+
+    def set_progress(self, progress: SyncProgress) -> None:
+        """Replace the progress of a run."""
+        with self._writing() as connection:
+            progress_rows.save(connection, progress)
+
+    def find_progress(self, run_id: str) -> SyncProgress | None:
+        """Return the newest progress of a run; None before its first and after its end."""
+        with self._reading() as connection:
+            return progress_rows.find(connection, run_id)
+
+    def remove_progress(self, run_id: str) -> None:
+        """Forget the progress of a run that ended."""
+        with self._writing() as connection:
+            progress_rows.remove(connection, run_id)
 
     def record_sync(self, record: SyncRecord) -> None:
         """Append one line to the history; the same run id replaces its line."""

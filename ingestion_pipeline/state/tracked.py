@@ -1,6 +1,7 @@
 """Statements on ``tracked_repositories``; the caller holds the transaction."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, select, update
@@ -27,7 +28,7 @@ def save(connection: Connection, repository: TrackedRepository) -> None:
     key = repository.partition_key
     holder = find(connection, key)
     if holder is not None and holder.source != repository.source:
-        raise _taken(repository, f"It belongs to {holder.source}")
+        raise _taken(repository.source, key, f"It belongs to {holder.source}")
     query = select(table).where(rows.is_source(table, repository.source)).with_for_update()
     row = connection.execute(query).mappings().one_or_none()
     former = merge_former_keys(rows.read_repository(row) if row else None, repository)
@@ -35,10 +36,7 @@ def save(connection: Connection, repository: TrackedRepository) -> None:
     try:
         connection.execute(build_upsert(connection, table), [columns])
     except IntegrityError as error:
-        # On Postgres another transaction may take the key between the look and the write.
-        if "partition_key" not in str(error.orig):
-            raise
-        raise _taken(repository, "Another process has just tracked it") from error
+        raise _explain_conflict(error, repository.source, key) from error
 
 
 def merge_former_keys(before: TrackedRepository | None, now: TrackedRepository) -> list[str]:
@@ -49,10 +47,41 @@ def merge_former_keys(before: TrackedRepository | None, now: TrackedRepository) 
     return list(keys)
 
 
-def _taken(repository: TrackedRepository, why: str) -> ConfigurationError:
-    key = repository.partition_key
+def move(connection: Connection, source: SourceId, key: str) -> TrackedRepository | None:
+    """Take over a rename; None, and nothing done, where the source is not tracked.
+
+    Raises:
+        ConfigurationError: Another source is tracked under this key.
+    """
+    query = select(table).where(rows.is_source(table, source), table.c.untracked_at.is_(None))
+    row = connection.execute(query.with_for_update()).mappings().one_or_none()
+    if row is None:
+        return None
+    before = rows.read_repository(row)
+    hosted = replace(before.hosted, full_name=key)
+    now = replace(before, partition_key=key, hosted=hosted)
+    now = replace(now, former_keys=tuple(merge_former_keys(before, now)))
+    holder = find(connection, key)
+    if holder is not None and holder.source != source:
+        raise _taken(source, key, f"It belongs to {holder.source}")
+    values = {"partition_key": key, "full_name": key, "former_keys": list(now.former_keys)}
+    try:
+        connection.execute(update(table).where(rows.is_source(table, source)).values(values))
+    except IntegrityError as error:
+        raise _explain_conflict(error, source, key) from error
+    return now
+
+
+def _explain_conflict(error: IntegrityError, source: SourceId, key: str) -> Exception:
+    # On Postgres another transaction may take the key between the look and the write.
+    if "partition_key" not in str(error.orig):
+        return error
+    return _taken(source, key, "Another process has just tracked it")
+
+
+def _taken(source: SourceId, key: str, why: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{repository.source} cannot be tracked as {key}: the name is taken. {why}. To free it: "
+        f"{source} cannot be tracked as {key}: the name is taken. {why}. To free it: "
         f"ingestion-pipeline untrack {key}"
     )
 

@@ -1,7 +1,7 @@
 """The whole state store port in memory; every method holds one lock, as a transaction would."""
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -17,7 +17,15 @@ from ingestion_pipeline.core.repositories import (
     SourceId,
     TrackedRepository,
 )
-from ingestion_pipeline.core.state import DocumentState, IndexedBranch, StateStore, SyncRecord
+from ingestion_pipeline.core.state import (
+    CheckSchedule,
+    DocumentState,
+    DocumentVersion,
+    IndexedBranch,
+    StateStore,
+    SyncProgress,
+    SyncRecord,
+)
 
 Documents = Mapping[tuple[SourceId, str], Sequence[DocumentState]]
 
@@ -32,6 +40,7 @@ class FakeStateStore(StateStore):
         branches: Mapping[SourceId, Sequence[IndexedBranch]] | None = None,
         documents: Documents | None = None,
         syncs: Iterable[SyncRecord] = (),
+        schedules: Mapping[SourceId, CheckSchedule] | None = None,
     ) -> None:
         self._mutex = threading.RLock()
         self._rows = {row.source: row for row in repositories}
@@ -42,6 +51,8 @@ class FakeStateStore(StateStore):
             key: {row.document_id: row for row in rows} for key, rows in (documents or {}).items()
         }
         self._syncs = {record.run_id: record for record in syncs}
+        self._schedules = dict(schedules or {})
+        self._progress: dict[str, SyncProgress] = {}
         self._held: set[str] = set()
         self._closed = False
 
@@ -98,8 +109,18 @@ class FakeStateStore(StateStore):
         with self._mutex:
             self._rows.pop(source, None)
             self._branches.pop(source, None)
+            self._schedules.pop(source, None)
             for key in [key for key in self._documents if key[0] == source]:
                 del self._documents[key]
+
+    def move_partition_key(self, source: SourceId, key: str) -> TrackedRepository | None:
+        with self._mutex:
+            row = self._rows.get(source)
+            if row is None or row.untracked_at is not None:
+                return None
+            hosted = replace(row.hosted, full_name=key)
+            self.save_repository(replace(row, partition_key=key, hosted=hosted))
+            return self._rows[source]
 
     def set_hosted(
         self, source: SourceId, hosted: HostedRepository, *, status_detail: str = ""
@@ -148,6 +169,24 @@ class FakeStateStore(StateStore):
         with self._mutex:
             return dict(self._documents.get((source, branch), {}))
 
+    def list_document_versions(self, source: SourceId, branch: str) -> dict[str, DocumentVersion]:
+        return {
+            name: DocumentVersion(row.content_hash, row.context, row.error, len(row.points))
+            for name, row in self.list_documents(source, branch).items()
+        }
+
+    def read_documents(
+        self, source: SourceId, branch: str, document_ids: Collection[str]
+    ) -> dict[str, DocumentState]:
+        rows = self.list_documents(source, branch)
+        return {name: rows[name] for name in document_ids if name in rows}
+
+    def iterate_document_vectors(
+        self, source: SourceId, branch: str
+    ) -> Iterator[tuple[str, bytes]]:
+        for name, row in self.list_documents(source, branch).items():
+            yield name, row.vectors
+
     def commit_documents(
         self,
         source: SourceId,
@@ -185,7 +224,40 @@ class FakeStateStore(StateStore):
                 for name in names
             )
 
-    # -- history and locks
+    # -- when to ask hosts
+
+    def list_check_schedules(self) -> Mapping[SourceId, CheckSchedule]:
+        with self._mutex:
+            return dict(self._schedules)
+
+    def set_check_schedules(self, schedules: Mapping[SourceId, CheckSchedule]) -> None:
+        _require_aware(*(schedule.next_check_at for schedule in schedules.values()))
+        with self._mutex:
+            for source, schedule in schedules.items():
+                had = self._schedules.get(source, CheckSchedule()).bumped_at
+                left = None if had == schedule.bumped_at else had
+                self._schedules[source] = replace(schedule, bumped_at=left)
+
+    def bump_source(self, source: SourceId, at: datetime) -> None:
+        _require_aware(at)
+        with self._mutex:
+            had = self._schedules.get(source, CheckSchedule())
+            self._schedules[source] = replace(had, bumped_at=at)
+
+    # -- progress, history and locks
+
+    def set_progress(self, progress: SyncProgress) -> None:
+        _require_aware(progress.updated_at)
+        with self._mutex:
+            self._progress[progress.run_id] = progress
+
+    def find_progress(self, run_id: str) -> SyncProgress | None:
+        with self._mutex:
+            return self._progress.get(run_id)
+
+    def remove_progress(self, run_id: str) -> None:
+        with self._mutex:
+            self._progress.pop(run_id, None)
 
     def record_sync(self, record: SyncRecord) -> None:
         _require_aware(record.started_at)

@@ -72,5 +72,7 @@ def make_sync(run_id: str, minutes: int = 0, **changes: Any) -> SyncRecord:
         "points_added": 4,
         "points_changed": 5,
         "points_deleted": 6,
+        "files_parsed": 2,
+        "points_embedded": 7,
     }
     return SyncRecord(run_id=run_id, **{**values, **changes})

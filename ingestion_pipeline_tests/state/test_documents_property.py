@@ -5,7 +5,7 @@ from itertools import count
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingestion_pipeline.core.state import DocumentState, StateStore
+from ingestion_pipeline.core.state import DocumentState, DocumentVersion, StateStore
 from ingestion_pipeline_tests.state.samples import make_source
 
 storable_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
@@ -19,6 +19,8 @@ document_states = st.builds(
     content_hash=st.text("0123456789abcdef", max_size=4),
     points=st.dictionaries(storable_text, storable_text, max_size=3),
     error=storable_text,
+    context=storable_text,
+    vectors=st.binary(max_size=8),
 )
 commits = st.tuples(
     st.sampled_from(["main", "Main"]),
@@ -49,6 +51,14 @@ def test_commits_leave_what_a_dict_would_hold(
 
     for branch, expected in model.items():
         assert store.list_documents(source, branch) == expected
+        assert store.read_documents(source, branch, list(expected)) == expected
+        versions = {
+            name: DocumentVersion(d.content_hash, d.context, d.error, len(d.points))
+            for name, d in expected.items()
+        }
+        assert store.list_document_versions(source, branch) == versions
+        vectors = {name: document.vectors for name, document in expected.items()}
+        assert dict(store.iterate_document_vectors(source, branch)) == vectors
         points = sum(len(document.points) for document in expected.values())
         assert store.count_points(source, branch) == points
     assert store.list_branch_names(source) == sorted(name for name, rows in model.items() if rows)

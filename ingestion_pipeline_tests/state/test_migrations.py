@@ -6,25 +6,29 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, event, inspect, text
+from sqlalchemy.engine import ExceptionContext
 
 from ingestion_pipeline.core.errors import ConfigurationError, TransientError
+from ingestion_pipeline.core.state import DocumentState
 from ingestion_pipeline.state import engine as engine_module
 from ingestion_pipeline.state import open_state_store
 from ingestion_pipeline.state.database_url import parse_database_url
 from ingestion_pipeline.state.engine import begin_transaction, make_engine
 from ingestion_pipeline.state.migrate import (
     check_state,
+    create_sqlite_folder,
     downgrade_state,
     get_current_revision,
     list_revisions,
     upgrade_state,
 )
-from ingestion_pipeline.state.revision import HEAD_REVISION
+from ingestion_pipeline.state.revision import HEAD_REVISION, read_revision
+from ingestion_pipeline.state.rows import document_key
 from ingestion_pipeline.state.tables import metadata
 from ingestion_pipeline_tests.postgres import PostgresServer
 from ingestion_pipeline_tests.state.child import read_line, say_go, start_child
-from ingestion_pipeline_tests.state.samples import make_repository
+from ingestion_pipeline_tests.state.samples import make_repository, make_source
 
 
 @contextmanager
@@ -122,6 +126,60 @@ def test_a_database_of_a_newer_program_is_refused(empty_url: str) -> None:
 def test_an_unknown_target_names_the_known_ones(empty_url: str) -> None:
     with pytest.raises(ConfigurationError, match=f"'nonsense'.*{HEAD_REVISION}"):
         upgrade_state(empty_url, "nonsense")
+
+
+_OF_0001 = """
+INSERT INTO document_states (source_kind, source_id, branch, document_key, document_id,
+    content_hash, point_count, error, points)
+VALUES ('github', '1', 'main', :key, 'a.py', 'cafe', 1, '', '{"id": "hash"}');
+INSERT INTO tracked_repositories (source_kind, source_id, partition_key, node_id, full_name,
+    clone_url, web_url, default_branch, status, status_detail, branches, former_keys)
+VALUES ('github', '1', 'a/b', '', 'a/b', '', '', 'main', 'active', '', '[]', '[]');
+INSERT INTO ingestion_history (run_id, partition_key, status, started_at, duration_seconds, files,
+    points_added, points_changed, points_deleted, error)
+VALUES ('run', 'a/b', 'complete', '2026-01-31 12:00:00', 1, 1, 1, 0, 0, '')
+"""
+
+
+def test_rows_of_the_first_revision_are_kept(empty_url: str) -> None:
+    upgrade_state(empty_url, "0001")
+    with connect(empty_url) as connection:
+        for statement in _OF_0001.split(";"):
+            values = {"key": document_key("a.py")} if ":key" in statement else {}
+            connection.execute(text(statement), values)
+
+    store = open_state_store(empty_url)
+
+    document = DocumentState("a.py", "cafe", {"id": "hash"})
+    source = make_source()
+    assert store.list_documents(source, "main") == {"a.py": document}
+    assert store.read_documents(source, "main", ["a.py"]) == {"a.py": document}
+    assert list(store.iterate_document_vectors(source, "main")) == [("a.py", b"")]
+    assert [row.ignore_patterns for row in store.list_repositories()] == [()]
+    assert [(s.files_parsed, s.points_embedded) for s in store.list_syncs()] == [(0, 0)]
+    store.close()
+    downgrade_state(empty_url, "0001")
+    with connect(empty_url) as connection:
+        assert connection.scalar(text("SELECT count(*) FROM document_states")) == 1
+
+
+def test_a_version_table_made_between_the_two_looks_is_seen(empty_url: str) -> None:
+    """Another process migrates after the SELECT failed and before the table is looked for."""
+    create_sqlite_folder(parse_database_url(empty_url))
+    engine = make_engine(parse_database_url(empty_url))
+    failures: list[str] = []
+
+    @event.listens_for(engine, "handle_error")
+    def _migrate_elsewhere(context: ExceptionContext) -> None:
+        failures.append(str(context.original_exception))
+        upgrade_state(empty_url)
+
+    try:
+        assert read_revision(engine) == HEAD_REVISION
+    finally:
+        engine.dispose()
+    assert len(failures) == 1
+    assert "ingestion_pipeline_version" in failures[0]
 
 
 @pytest.mark.slow

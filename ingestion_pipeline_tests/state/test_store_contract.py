@@ -1,6 +1,7 @@
 """What every state store does, the fake included."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -10,7 +11,13 @@ from ingestion_pipeline.core.errors import (
     RepositoryNotTrackedError,
 )
 from ingestion_pipeline.core.repositories import RepositoryStatus, SourceId, SourceKind
-from ingestion_pipeline.core.state import StateStore, SyncStatus
+from ingestion_pipeline.core.state import (
+    CheckSchedule,
+    DocumentVersion,
+    StateStore,
+    SyncProgress,
+    SyncStatus,
+)
 from ingestion_pipeline_tests.state.samples import (
     NOON,
     NOON_ELSEWHERE,
@@ -31,6 +38,7 @@ def test_a_repository_comes_back_as_it_went_in(store: StateStore) -> None:
         status_detail="gone: “404”",
         pushed_at_seen="2026-01-29T00:00:00Z",
         former_keys=("old/name",),
+        ignore_patterns=("docs/", "!docs/ünï.py", "# not a comment here"),
     )
 
     store.save_repository(repository)
@@ -98,6 +106,53 @@ def test_a_former_key_taken_up_again_is_no_former_key(store: StateStore) -> None
     assert store.list_repositories() == [make_repository(name="a/a", former_keys=("b/b", "c/c"))]
 
 
+def test_a_moved_key_leaves_what_a_command_changed_meanwhile(store: StateStore) -> None:
+    store.save_repository(make_repository())
+    stale = store.find_repository("pallets/flask")
+    changed = make_repository(branches=("next",), ignore_patterns=("docs/",), pushed_at_seen="x")
+    store.save_repository(changed)
+
+    moved = store.move_partition_key(make_source(), "pallets/bottle")
+
+    hosted = replace(changed.hosted, full_name="pallets/bottle")
+    expected = replace(
+        changed, partition_key="pallets/bottle", hosted=hosted, former_keys=("pallets/flask",)
+    )
+    assert moved == expected != stale
+    assert store.list_repositories() == [expected]
+
+
+def test_moves_add_up_and_a_key_is_not_its_own_past(store: StateStore) -> None:
+    store.save_repository(make_repository(name="a/a"))
+    for name in ("b/b", "c/c", "a/a", "a/a"):
+        store.move_partition_key(make_source(), name)
+
+    row = store.find_source(make_source())
+    assert row is not None
+    assert (row.partition_key, row.former_keys) == ("a/a", ("b/b", "c/c"))
+
+
+def test_a_move_does_not_track_again_what_was_untracked(store: StateStore) -> None:
+    store.save_repository(make_repository())
+    store.untrack_repository("pallets/flask", NOON)
+
+    assert store.move_partition_key(make_source(), "pallets/bottle") is None
+    assert store.move_partition_key(make_source(9), "pallets/bottle") is None
+
+    rows = store.list_repositories(include_untracked=True)
+    assert rows == [make_repository(untracked_at=NOON)]
+
+
+def test_a_move_onto_a_taken_key_changes_nothing(store: StateStore) -> None:
+    store.save_repository(make_repository(1))
+    store.save_repository(make_repository(2, "pallets/bottle"))
+
+    with pytest.raises(ConfigurationError, match="pallets/flask"):
+        store.move_partition_key(make_source(2), "pallets/flask")
+
+    assert store.find_source(make_source(2)) == make_repository(2, "pallets/bottle")
+
+
 def test_a_tracked_key_belongs_to_one_source(store: StateStore) -> None:
     store.save_repository(make_repository(1))
 
@@ -153,6 +208,7 @@ def test_forgetting_leaves_the_history_only(store: StateStore) -> None:
         store.save_repository(make_repository(number, name))
         store.commit_documents(make_source(number), "main", [make_document("a.py")], [])
         store.commit_branch(make_source(number), make_branch())
+        store.bump_source(make_source(number), NOON)
     store.record_sync(make_sync("run"))
 
     store.forget_source(make_source(1))
@@ -163,6 +219,7 @@ def test_forgetting_leaves_the_history_only(store: StateStore) -> None:
     assert store.list_syncs("pallets/flask") == [make_sync("run")]
     assert store.count_points(make_source(2)) == 2
     assert list(store.list_heads()) == [make_source(2)]
+    assert list(store.list_check_schedules()) == [make_source(2)]
 
 
 def test_what_the_host_says_leaves_key_and_options(store: StateStore) -> None:
@@ -223,6 +280,7 @@ def test_documents_come_back_as_they_went_in(store: StateStore) -> None:
         "src/a.py": make_document("src/a.py", points=3),
         "éé/\\xff “q”.txt": make_document("éé/\\xff “q”.txt"),
         "broken.py": make_document("broken.py", points=0, error="parser failed: 1:2"),
+        "whole.py": make_document("whole.py", context="a/b parser-3", vectors=bytes(range(256))),
     }
 
     store.commit_documents(make_source(), "main", list(documents.values()), [])
@@ -250,6 +308,59 @@ def test_of_two_states_of_a_document_the_last_counts(store: StateStore) -> None:
     store.commit_documents(make_source(), "main", twice, ["a", "b"])
 
     assert store.list_documents(make_source(), "main") == {"a": twice[1]}
+
+
+def test_versions_tell_what_a_document_is_without_its_points(store: StateStore) -> None:
+    whole = make_document("a", points=3, context="a/b", vectors=b"\x00\xff")
+    broken = make_document("é", points=0, content_hash="d" * 40, error="parser failed")
+    store.commit_documents(make_source(), "main", [whole, broken], [])
+
+    assert store.list_document_versions(make_source(), "main") == {
+        "a": DocumentVersion("a" * 40, "a/b", "", 3),
+        "é": DocumentVersion("d" * 40, "", "parser failed", 0),
+    }
+    assert store.list_document_versions(make_source(), "next") == {}
+    assert store.list_document_versions(make_source(2), "main") == {}
+
+
+def test_some_documents_are_read_and_the_rest_is_not(store: StateStore) -> None:
+    documents = [make_document(str(n), points=n % 3, vectors=bytes(n % 7)) for n in range(1_300)]
+    store.commit_documents(make_source(), "main", documents, [])
+    store.commit_documents(make_source(), "next", [make_document("only here")], [])
+    wanted = documents[3:1_257]
+
+    names = [d.document_id for d in wanted]
+    found = store.read_documents(make_source(), "main", {*names, "only here", "nowhere"})
+
+    assert found == {d.document_id: d for d in wanted}
+    assert store.read_documents(make_source(), "main", []) == {}
+    assert store.read_documents(make_source(2), "main", names) == {}
+
+
+def test_vectors_of_a_branch_are_streamed(store: StateStore) -> None:
+    documents = [make_document(str(n), vectors=n.to_bytes(2)) for n in range(1_200)]
+    documents.append(make_document("unknown"))
+    store.commit_documents(make_source(), "main", documents, [])
+    store.commit_documents(make_source(), "next", [make_document("only here")], [])
+
+    found = list(store.iterate_document_vectors(make_source(), "main"))
+
+    assert len(found) == len(documents)
+    assert dict(found) == {d.document_id: d.vectors for d in documents}
+    assert list(store.iterate_document_vectors(make_source(2), "main")) == []
+
+
+def test_writing_while_vectors_are_streamed_and_giving_up_half_way(store: StateStore) -> None:
+    documents = [make_document(str(n)) for n in range(1_200)]
+    store.commit_documents(make_source(), "main", documents, [])
+
+    stream = store.iterate_document_vectors(make_source(), "main")
+    next(stream)
+    store.commit_documents(make_source(), "main", [make_document("new")], ["0"])
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+
+    assert len(store.list_document_versions(make_source(), "main")) == 1_200
 
 
 def test_committing_nothing_leaves_no_branch(store: StateStore) -> None:
@@ -325,6 +436,88 @@ def test_points_are_those_of_documents_and_finished_branches(store: StateStore) 
     assert store.count_points(make_source(2)) == 0
 
 
+# -- when to ask hosts
+
+
+def test_schedules_come_back_as_they_went_in(store: StateStore) -> None:
+    schedules = {
+        make_source(1): CheckSchedule(NOON_ELSEWHERE, 3),
+        make_source(2): CheckSchedule(),
+    }
+
+    store.set_check_schedules({make_source(1): CheckSchedule(NOON + timedelta(hours=1), 9)})
+    store.set_check_schedules(schedules)
+    store.set_check_schedules({})
+
+    assert store.list_check_schedules() == schedules
+
+
+def test_a_bump_leaves_the_schedule_and_the_newest_counts(store: StateStore) -> None:
+    store.set_check_schedules({make_source(1): CheckSchedule(NOON, 2)})
+    for minutes in (1, 2):
+        store.bump_source(make_source(1), NOON + timedelta(minutes=minutes))
+    store.bump_source(make_source(2), NOON_ELSEWHERE)
+
+    assert store.list_check_schedules() == {
+        make_source(1): CheckSchedule(NOON, 2, NOON + timedelta(minutes=2)),
+        make_source(2): CheckSchedule(bumped_at=NOON),
+    }
+
+
+def test_a_bump_that_was_answered_is_cleared(store: StateStore) -> None:
+    store.bump_source(make_source(), NOON)
+    read = store.list_check_schedules()[make_source()]
+
+    store.set_check_schedules({make_source(): replace(read, next_check_at=NOON)})
+
+    assert store.list_check_schedules() == {make_source(): CheckSchedule(NOON)}
+
+
+@pytest.mark.parametrize("minutes", [-1, 1], ids=["a clock that is behind", "later"])
+def test_a_bump_that_arrived_meanwhile_stays(store: StateStore, minutes: int) -> None:
+    store.bump_source(make_source(), NOON)
+    read = store.list_check_schedules()[make_source()]
+    later = NOON + timedelta(minutes=minutes)
+
+    store.bump_source(make_source(), later)
+    store.set_check_schedules({make_source(): replace(read, next_check_at=NOON, failures=1)})
+
+    assert store.list_check_schedules() == {make_source(): CheckSchedule(NOON, 1, later)}
+
+
+def test_a_bump_that_nobody_knew_of_stays(store: StateStore) -> None:
+    store.bump_source(make_source(1), NOON)
+
+    store.set_check_schedules({make_source(1): CheckSchedule(NOON)})
+
+    assert store.list_check_schedules() == {make_source(1): CheckSchedule(NOON, 0, NOON)}
+
+
+def test_no_schedule_brings_a_bump_with_it(store: StateStore) -> None:
+    store.set_check_schedules({make_source(): CheckSchedule(None, 0, NOON)})
+
+    assert store.list_check_schedules() == {make_source(): CheckSchedule()}
+
+
+# -- progress
+
+
+def test_progress_is_replaced_and_removed(store: StateStore) -> None:
+    first = SyncProgress("run", "pallets/flask", "parse", 1, 0, "src/é.py", NOON)
+    second = replace(first, done=7, total=9, current="", updated_at=NOON_ELSEWHERE)
+    other = replace(first, run_id="other")
+    assert store.find_progress("run") is None
+
+    for progress in (first, second, other):
+        store.set_progress(progress)
+
+    assert store.find_progress("run") == second
+    store.remove_progress("run")
+    store.remove_progress("run")
+    assert store.find_progress("run") is None
+    assert store.find_progress("other") == other
+
+
 # -- history
 
 
@@ -390,7 +583,14 @@ def test_naive_times_are_refused(store: StateStore) -> None:
         store.commit_branch(make_source(), make_branch(indexed_at=naive))
     with pytest.raises(ValueError, match="timezone"):
         store.record_sync(replace(make_sync("run"), started_at=naive))
+    with pytest.raises(ValueError, match="timezone"):
+        store.set_check_schedules({make_source(): CheckSchedule(naive)})
+    with pytest.raises(ValueError, match="timezone"):
+        store.bump_source(make_source(), naive)
+    with pytest.raises(ValueError, match="timezone"):
+        store.set_progress(SyncProgress("run", "a/b", "clone", 0, 0, "", naive))
 
+    assert store.list_check_schedules() == {}
     assert store.list_repositories() == [make_repository()]
 
 
