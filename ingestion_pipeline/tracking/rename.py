@@ -1,7 +1,7 @@
 """Following renames: the source stays, its partition key moves."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ingestion_pipeline.core.code_host import RemoteState
 from ingestion_pipeline.core.errors import ConfigurationError
@@ -34,10 +34,11 @@ def follow_rename(
     """Move a repository to the partition key that its host calls it by.
 
     Only the name is taken over; clone and web address follow when a run resolves the partition.
+    Nothing else of the row is written, so what a command changed since it was read stays.
 
     Returns:
-        The row as it stands afterwards: unchanged where the name is, is unknown, or belongs to
-        another tracked source.
+        The row as it stands afterwards: its key unchanged where the name is, is unknown, or belongs
+        to another tracked source, and where the repository was untracked since it was read.
 
     Raises:
         InvalidRepositoryNameError: The host gave a name that cannot be a partition key.
@@ -45,7 +46,7 @@ def follow_rename(
     name = remote.full_name
     if not name or name == repository.partition_key:
         return repository
-    return move_repository(repository, replace(repository.hosted, full_name=name), state)
+    return _move_key(repository, name, state)
 
 
 def follow_renames(
@@ -66,7 +67,11 @@ def follow_renames(
     while pending:
         results = [(row, follow_rename(row, states[row.source], state)) for row in pending]
         done = [after for row, after in results if after.partition_key != row.partition_key]
-        pending = [row for row, after in results if after.partition_key == row.partition_key]
+        pending = [
+            row
+            for row, after in results
+            if after.partition_key == row.partition_key and after.untracked_at is None
+        ]
         moved += done
         if not done:
             break
@@ -76,21 +81,29 @@ def follow_renames(
 def move_repository(
     repository: TrackedRepository, hosted: HostedRepository, state: StateStore
 ) -> TrackedRepository:
-    """Save what the host says under the name it gives; the old key stays where that is taken.
+    """Store what the host says under the name it gives; nothing is where that name is taken.
+
+    Returns:
+        The row as it stands afterwards, as ``follow_rename`` does.
 
     Raises:
         InvalidRepositoryNameError: The host gave a name that cannot be a partition key.
     """
-    key = validate_partition_key(hosted.full_name)
-    former = tuple(name for name in repository.former_keys if name != key)
+    moved = _move_key(repository, hosted.full_name, state)
+    if moved.partition_key != hosted.full_name:
+        return moved
+    state.set_hosted(repository.source, hosted)
+    return state.find_source(repository.source) or moved
+
+
+def _move_key(repository: TrackedRepository, name: str, state: StateStore) -> TrackedRepository:
+    key = validate_partition_key(name)
     try:
-        state.save_repository(
-            replace(repository, partition_key=key, hosted=hosted, former_keys=former)
-        )
+        moved = state.move_partition_key(repository.source, key)
     except ConfigurationError:
         # Another source holds the key; the id is what identifies this one, so it works on.
         return repository
-    return state.find_source(repository.source) or repository
+    return moved or state.find_source(repository.source) or repository
 
 
 def _is_renamed(repository: TrackedRepository, remote: RemoteState | None) -> bool:

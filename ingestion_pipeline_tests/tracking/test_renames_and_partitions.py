@@ -10,7 +10,7 @@ from ingestion_pipeline.core.code_host import RemoteState
 from ingestion_pipeline.core.errors import InvalidRepositoryNameError
 from ingestion_pipeline.core.repositories import RepositoryStatus, TrackedRepository
 from ingestion_pipeline.tracking.reconcile import PartitionPlan, reconcile_partitions
-from ingestion_pipeline.tracking.rename import follow_rename, follow_renames
+from ingestion_pipeline.tracking.rename import follow_rename, follow_renames, move_repository
 from ingestion_pipeline_tests.fakes.clock import START
 from ingestion_pipeline_tests.fakes.code_host import make_hosted
 from ingestion_pipeline_tests.fakes.state_store import FakeStateStore
@@ -31,6 +31,41 @@ def test_a_rename_moves_key_and_name_and_nothing_else():
     hosted = replace(row.hosted, full_name="a/c")
     assert moved == replace(row, partition_key="a/c", hosted=hosted, former_keys=("a/b",))
     assert state.list_repositories() == [moved]
+
+
+def test_a_rename_keeps_what_a_command_changed_since_the_row_was_read():
+    row = _track("a/b", 1)
+    changed = replace(row, branches=("dev",), ignore_patterns=("docs/",), pushed_at_seen="P")
+    state = FakeStateStore([changed])
+    moved = follow_rename(row, _see(row, "a/c"), state)
+    assert (moved.branches, moved.ignore_patterns) == (("dev",), ("docs/",))
+    assert (moved.pushed_at_seen, moved.former_keys) == ("P", ("a/b",))
+    assert state.list_repositories() == [moved]
+
+
+def test_a_rename_does_not_track_again_what_was_untracked_since_the_row_was_read():
+    row = _track("a/b", 1)
+    untracked = replace(row, untracked_at=START)
+    state = FakeStateStore([untracked])
+    renames = follow_renames([row], {row.source: _see(row, "a/c")}, state)
+    assert (renames.moved, renames.blocked) == ((), ())
+    assert state.list_repositories(include_untracked=True) == [untracked]
+
+
+def test_a_rename_seen_by_a_lookup_keeps_the_options_and_takes_the_facts():
+    row = _track("a/b", 1)
+    state = FakeStateStore([replace(row, branches=("dev",))])
+    hosted = replace(row.hosted, full_name="a/c", clone_url="https://example.org/a/c.git")
+    moved = move_repository(row, hosted, state)
+    assert (moved.partition_key, moved.hosted, moved.branches) == ("a/c", hosted, ("dev",))
+    assert state.list_repositories() == [moved]
+
+
+def test_a_lookup_whose_name_is_taken_changes_nothing():
+    rows = [_track("a/b", 1), _track("a/c", 2)]
+    state = FakeStateStore(rows)
+    assert move_repository(rows[0], replace(rows[0].hosted, full_name="a/c"), state) == rows[0]
+    assert state.list_repositories() == rows
 
 
 @pytest.mark.parametrize("name", ["a/b", ""])
