@@ -1,19 +1,27 @@
 """Builds the adapters that the settings name; the only place that knows all of them."""
 
+import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ingestion_pipeline.cache import ContentCache
 from ingestion_pipeline.core.clock import Clock, SystemClock
 from ingestion_pipeline.core.code_host import CodeHost
 from ingestion_pipeline.core.point_store import PointStore
 from ingestion_pipeline.core.points import CollectionSpec
-from ingestion_pipeline.core.repositories import SourceId, SourceKind
+from ingestion_pipeline.core.repositories import SourceId, SourceKind, TrackedRepository
 from ingestion_pipeline.core.state import StateStore
 from ingestion_pipeline.embed import ENCODER_DIM, ENCODER_VERSION
+from ingestion_pipeline.indexing.encoding import encode_facts
+from ingestion_pipeline.indexing.parse import ParseFiles
+from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
+from ingestion_pipeline.indexing.rules import IndexRules
+from ingestion_pipeline.parse import ParseLimits, ParsePool
 from ingestion_pipeline.parse.grammars import get_parser_version
 from ingestion_pipeline.points.build import POINTS_VERSION
 from ingestion_pipeline.settings import MEBIBYTE, Settings
@@ -51,6 +59,7 @@ class Services:
     make_hosts: Callable[[Settings, Clock], Mapping[SourceKind, CodeHost]] = (
         lambda settings, clock: build_hosts(settings, clock)
     )
+    _caches: list[ContentCache] = field(default_factory=list[ContentCache], init=False, repr=False)
 
     @cached_property
     def state(self) -> StateStore:
@@ -84,21 +93,63 @@ class Services:
         name = f"{self.settings.collection}_{ENCODER_VERSION}"
         return CollectionSpec(name=name, dense_size=ENCODER_DIM)
 
-    @property
-    def fingerprint(self) -> str:
-        """Of the pipeline and of the settings that decide which files have points."""
-        return f"{get_fingerprint()}_files-{self.settings.max_file_kib}-kib"
+    def make_rules(self, repository: TrackedRepository) -> IndexRules:
+        """Return what decides which files of a repository are indexed."""
+        settings = self.settings
+        return IndexRules(
+            settings.max_file_kib * 1024, repository.ignore_patterns, settings.max_vanished_share
+        )
+
+    def make_fingerprint(self, repository: TrackedRepository) -> str:
+        """Return what identifies pipeline, settings and options that decide what has points."""
+        parts = [get_fingerprint(), f"files-{self.settings.max_file_kib}-kib"]
+        if repository.ignore_patterns:
+            digest = hashlib.blake2b("\n".join(repository.ignore_patterns).encode(), digest_size=6)
+            parts.append(f"ignore-{digest.hexdigest()}")
+        return "_".join(parts)
+
+    @cached_property
+    def records(self) -> RecordCache:
+        """What the parser said of blobs, shared by all repositories."""
+        return RecordCache(
+            self._open_cache("records"), get_parser_version(), self.settings.max_file_kib * 1024
+        )
+
+    @cached_property
+    def word_vectors(self) -> VectorCache:
+        """Vectors of files' own words, shared by all repositories."""
+        version = f"{ENCODER_VERSION}/{get_parser_version()}"
+        return VectorCache(self._open_cache("vectors"), version, ENCODER_DIM)
+
+    def _open_cache(self, name: str) -> ContentCache:
+        # Half of the room each: vectors are the larger, records the dearer to make anew.
+        path = self.settings.data_path / "cache" / f"{name}.db"
+        cache = ContentCache(path, self.settings.cache_mib * MEBIBYTE // 2)
+        self._caches.append(cache)
+        return cache
+
+    @contextmanager
+    def open_parser(self) -> Iterator[ParseFiles]:
+        """Yield the parser, its worker processes started at the first file."""
+        workers = self.settings.parse_workers or os.cpu_count() or 1
+        limits = ParseLimits(max_file_bytes=self.settings.max_file_kib * 1024)
+        with ParsePool(workers, limits, encode_facts) as pool:
+            yield pool.parse
 
     def open_mirror(self, source: SourceId) -> GitMirror:
         """Return the bare mirror of a source."""
         return build_mirror(self.settings, source)
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close what was opened; the caches are brought back to their size."""
         for name in ("store", "state"):
             opened = self.__dict__.pop(name, None)
             if opened is not None:
                 opened.close()
+        while self._caches:
+            cache = self._caches.pop()
+            cache.evict()
+            cache.close()
 
 
 @contextmanager

@@ -84,6 +84,24 @@ class Settings(BaseSettings):
         default=1024, gt=0, description="Files larger than this are listed as skipped."
     )
 
+    max_vanished_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="A sync stops when more of a branch's files than this are gone at once.",
+    )
+    parse_workers: int | None = Field(
+        default=None, gt=0, description="Parser processes of one run. Unset: one a CPU core."
+    )
+    cache_mib: int = Field(
+        default=4096,
+        gt=0,
+        description="Room on disk for parsed files and their vectors; the least used go first.",
+    )
+    purge_after_hours: float = Field(
+        default=24, ge=0, description="How long the points of an untracked repository are kept."
+    )
+
     qdrant_url: str | None = Field(
         default=None,
         description="Qdrant server or cluster. Unset: Qdrant Edge, embedded, in .data/qdrant.",

@@ -1,6 +1,6 @@
 """What a decision rests on, and the decision."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -129,9 +129,11 @@ def collect_evidence(
     repositories: Sequence[TrackedRepository],
     report: FreshnessReport,
     facts: RunFacts,
-    code_version: str,
+    make_code_version: Callable[[TrackedRepository], str],
 ) -> list[Evidence]:
     """Put together what is known of each repository.
+
+    ``make_code_version`` returns the fingerprint of the pipeline with the repository's own options.
 
     A run that began before a rename is still this repository's, so active runs are looked up under
     former keys too, unless another repository has such a key now.
@@ -146,7 +148,7 @@ def collect_evidence(
                 repository=row,
                 remote=report.states.get(row.source),
                 materialized=facts.materialized.get(key),
-                code_version=code_version,
+                code_version=make_code_version(row),
                 indexed_heads=facts.indexed_heads.get(row.source, {}),
                 active_runs=tuple(run for name in names for run in facts.active_runs.get(name, ())),
                 failures=facts.failures.get(key, FailureStreak()),

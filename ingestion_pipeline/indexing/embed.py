@@ -1,58 +1,143 @@
-"""Step 3: the code graph of every changed branch, and a vector for every node."""
+"""Step 3: the graph of every changed branch, and a vector for every node."""
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ingestion_pipeline.artifacts.facts import read_facts
-from ingestion_pipeline.artifacts.graphs import write_graph, write_vectors
-from ingestion_pipeline.core.graph import CodeGraph, NodeType
-from ingestion_pipeline.embed import encode_graph
+from ingestion_pipeline.artifacts.records_file import RecordsReader
+from ingestion_pipeline.core.graph import GraphStructure
+from ingestion_pipeline.core.records import FileStructure
+from ingestion_pipeline.embed import ENCODER_DIM
 from ingestion_pipeline.embed.codemap import project_2d, render_code_map
-from ingestion_pipeline.graph import build_graph
-from ingestion_pipeline.indexing.handles import EmbeddedRepository, ParsedRepository
+from ingestion_pipeline.graph import build_structure
+from ingestion_pipeline.indexing.changes import BranchChanges, load_changes
+from ingestion_pipeline.indexing.handles import ClonedBranch, EmbeddedRepository, ParsedRepository
+from ingestion_pipeline.indexing.layout import VectorLayout, save_layout
+from ingestion_pipeline.indexing.progress import Progress
+from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
+from ingestion_pipeline.indexing.words import WordEmbedder
 
 if TYPE_CHECKING:
     from ingestion_pipeline.embed.encoder import Encoder
 
 _DOMINANT_SHARE = 0.6
+# A picture of a branch in which less has changed would look like the last one.
+_CODE_MAP_SHARE = 0.05
 
 
 def embed_repository(
-    parsed: ParsedRepository, load_encoder: Callable[[], "Encoder"]
+    parsed: ParsedRepository,
+    load_encoder: Callable[[], "Encoder"],
+    records: RecordCache,
+    vectors: VectorCache,
+    progress: Progress,
 ) -> EmbeddedRepository:
     """Build and encode the graph of every changed branch.
 
     Args:
         parsed: What the parse step found.
         load_encoder: Called once, and not at all when nothing changed (it imports torch).
+        records: For what changed files said before.
+        vectors: Word vectors that are known already; may be deleted at any time.
+        progress: Told of every file.
     """
     begin = time.perf_counter()
-    nodes, edges = 0, Counter[str]()
+    step = _EmbedStep(load_encoder, records, vectors, progress)
     map_path: Path | None = None
     for branch in parsed.cloned.changed_branches:
-        graph = build_graph(read_facts(branch.facts_path))
-        vectors = encode_graph(load_encoder(), graph)
-        write_graph(branch.graph_path, graph)
-        write_vectors(branch.vectors_path, vectors)
-        nodes += graph.node_count
-        edges.update({relation.value: pairs.shape[1] for relation, pairs in graph.edges.items()})
-        if map_path is None:
-            map_path = _write_code_map(parsed.cloned.work_folder / "code_map.png", graph, vectors)
-    return EmbeddedRepository(parsed, nodes, dict(edges), map_path, time.perf_counter() - begin)
+        changes = load_changes(branch.changes_path)
+        structure, embedded = step.run(branch, changes, parsed.cloned.options.full_reindex)
+        if map_path is None and _is_worth_a_map(changes):
+            path = parsed.cloned.work_folder / "code_map.png"
+            map_path = _write_code_map(path, structure.paths, embedded)
+    return EmbeddedRepository(
+        parsed,
+        step.nodes,
+        dict(step.edges),
+        {name: (files, step.symbols[name]) for name, files in step.files.most_common()},
+        step.points_embedded,
+        map_path,
+        time.perf_counter() - begin,
+        step.passes_messages,
+    )
 
 
-def _write_code_map(path: Path, graph: CodeGraph, vectors: npt.NDArray[np.float32]) -> Path | None:
-    files = (graph.nodes["type"] == int(NodeType.FILE)).to_numpy()
-    if files.sum() < 3:
+class _EmbedStep:
+    def __init__(
+        self,
+        load_encoder: Callable[[], "Encoder"],
+        records: RecordCache,
+        vectors: VectorCache,
+        progress: Progress,
+    ) -> None:
+        self._load_encoder = load_encoder
+        self._records = records
+        self._vectors = vectors
+        self._progress = progress
+        self.nodes = 0
+        self.edges: Counter[str] = Counter()
+        self.files: Counter[str] = Counter()
+        self.symbols: Counter[str] = Counter()
+        self.points_embedded = 0
+        self.passes_messages = False
+
+    def run(
+        self, branch: ClonedBranch, changes: BranchChanges, anew: bool
+    ) -> tuple[GraphStructure, npt.NDArray[np.float32]]:
+        """Embed one branch into its work folder; return its graph and (N, D) vectors."""
+        self._progress.start(len(changes.entries), f"graph of {branch.branch}")
+        with RecordsReader(branch.records_path) as reader:
+            structure = build_structure(self._tally(reader.iterate_structures()))
+            layout = VectorLayout.of(structure, reader.entries)
+            encoder = self._load_encoder()
+            words = WordEmbedder(encoder, reader, self._records, self._vectors, self._progress)
+            h = _create(branch.folder / "words.npy", structure.node_count, np.float16)
+            self._progress.start(len(structure.paths), f"embedding {branch.branch}")
+            words.fill(h, layout, changes, anew=anew)
+            words.fill_directories(h, structure)
+        self.points_embedded += words.points_embedded
+        self.passes_messages = encoder.passes_messages
+        self.nodes += structure.node_count
+        self.edges.update({r.value: pairs.shape[1] for r, pairs in structure.edges.items()})
+        after = encoder.pass_messages(structure.edges, structure.node_count, h)
+        vectors = _create(branch.vectors_path, structure.node_count, np.float32)
+        encoder.finish(h if after is None else after, out=vectors)
+        vectors.flush()
+        (branch.folder / "words.npy").unlink()
+        save_layout(branch.layout_path, layout)
+        return structure, vectors
+
+    def _tally(
+        self, files: Iterable[tuple[str, str, FileStructure]]
+    ) -> Iterator[tuple[str, FileStructure]]:
+        for path, _, structure in files:
+            self.files[structure.language] += 1
+            self.symbols[structure.language] += len(structure.names)
+            self._progress.advance(path)
+            yield path, structure
+
+
+def _create(path: Path, rows: int, dtype: type[np.floating]) -> np.memmap:
+    """Return a new (rows, D) array of zeros that lives in a file, so that memory stays free."""
+    return np.lib.format.open_memmap(path, "w+", dtype, (rows, ENCODER_DIM))
+
+
+def _is_worth_a_map(changes: BranchChanges) -> bool:
+    return len(changes.to_write) >= _CODE_MAP_SHARE * len(changes.entries)
+
+
+def _write_code_map(
+    path: Path, files: Sequence[str], vectors: npt.NDArray[np.float32]
+) -> Path | None:
+    if len(files) < 3:
         return None  # two dots are no map
-    folders = choose_folders(graph.nodes.loc[files, "path"].tolist())
-    path.write_bytes(render_code_map(project_2d(vectors[files]), folders))
+    of_files = np.asarray(vectors[: len(files)])
+    path.write_bytes(render_code_map(project_2d(of_files), choose_folders(files)))
     return path
 
 

@@ -1,10 +1,12 @@
 """What the steps hand to each other: names of files and small facts, never content."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from ingestion_pipeline.core.repositories import TrackedRepository
+from ingestion_pipeline.indexing.changes import ChangeCounts
+from ingestion_pipeline.indexing.rules import SyncOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +17,11 @@ class ClonedBranch:
         branch: Its name.
         head_sha: Commit to index.
         indexed_sha: Commit that the index said before, "" when it was not whole.
-        unchanged: The index already says exactly this; only the branch's own point moves.
+        unchanged: The points of all files are as they should be; only the branch's own point moves.
         rewrite: The store does not hold what the state says; write every point.
         folder: Where this branch's files of this run are.
+        counts: Files by what happened to them.
+        skipped: Reason → files left out by their names alone.
     """
 
     branch: str
@@ -26,16 +30,38 @@ class ClonedBranch:
     unchanged: bool
     rewrite: bool
     folder: Path
+    counts: ChangeCounts = field(default_factory=ChangeCounts)
+    skipped: dict[str, int] = field(default_factory=dict[str, int])
+
+    def with_counts(
+        self,
+        counts: ChangeCounts,
+        skipped: dict[str, int] | None = None,
+        *,
+        unchanged: bool = True,
+    ) -> "ClonedBranch":
+        """Return the branch with what the comparison found."""
+        return replace(self, counts=counts, skipped=skipped or {}, unchanged=unchanged)
 
     @property
-    def facts_path(self) -> Path:
-        """The parser's facts."""
-        return self.folder / "facts.parquet"
+    def changes_path(self) -> Path:
+        """What has to be done."""
+        return self.folder / "changes.msgpack"
 
     @property
-    def graph_path(self) -> Path:
-        """The code graph."""
-        return self.folder / "graph"
+    def records_path(self) -> Path:
+        """The parser's records of all files."""
+        return self.folder / "records"
+
+    @property
+    def skipped_path(self) -> Path:
+        """Files that the parser left out, and why."""
+        return self.folder / "skipped.msgpack"
+
+    @property
+    def layout_path(self) -> Path:
+        """Which row of the vectors is whose."""
+        return self.folder / "layout.npz"
 
     @property
     def vectors_path(self) -> Path:
@@ -54,6 +80,8 @@ class ClonedRepository:
         work_folder: The run's folder.
         started_at: When the sync began, UTC.
         seconds: How long the step took.
+        commits_pulled: Commits that the fetch brought; None where git cannot tell.
+        options: How the sync was asked for.
     """
 
     repository: TrackedRepository
@@ -62,11 +90,18 @@ class ClonedRepository:
     work_folder: Path
     started_at: datetime
     seconds: float
+    commits_pulled: int | None = None
+    options: SyncOptions = field(default_factory=SyncOptions)
 
     @property
     def pushed_at(self) -> str:
         """The host's own string, "" when it has none."""
         return self.repository.hosted.pushed_at or ""
+
+    @property
+    def counts(self) -> ChangeCounts:
+        """Files of all branches by what happened to them."""
+        return sum((branch.counts for branch in self.branches), ChangeCounts())
 
     @property
     def changed_branches(self) -> tuple[ClonedBranch, ...]:
@@ -80,18 +115,16 @@ class ParsedRepository:
 
     Args:
         cloned: The step before.
-        files: Files with facts.
-        symbols: Classes, functions and methods.
+        files_parsed: Files that went through the parser.
+        files_cached: Files whose record was there already.
         skipped: Reason → files left out for it.
-        languages: Language → (files, symbols).
         seconds: How long the step took.
     """
 
     cloned: ClonedRepository
-    files: int
-    symbols: int
+    files_parsed: int = 0
+    files_cached: int = 0
     skipped: dict[str, int] = field(default_factory=dict[str, int])
-    languages: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     seconds: float = 0.0
 
 
@@ -103,15 +136,21 @@ class EmbeddedRepository:
         parsed: The step before.
         nodes: Nodes of all graphs.
         edges: Relation → edges.
-        code_map_path: PNG of the embeddings in two dimensions, None when nothing was embedded.
+        languages: Language → (files, symbols).
+        points_embedded: Points whose vector was computed from their words, the cache not knowing.
+        code_map_path: PNG of the embeddings in two dimensions, None when little changed.
         seconds: How long the step took.
+        passes_messages: Whether a vector may have moved though its file did not change.
     """
 
     parsed: ParsedRepository
     nodes: int
     edges: dict[str, int]
+    languages: dict[str, tuple[int, int]]
+    points_embedded: int
     code_map_path: Path | None
     seconds: float
+    passes_messages: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,35 +2,44 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
-from ingestion_pipeline.artifacts.graphs import read_graph, read_vectors
+from ingestion_pipeline.artifacts.graphs import read_vectors
+from ingestion_pipeline.artifacts.records_file import RecordsReader
+from ingestion_pipeline.core.batches import batched
 from ingestion_pipeline.core.clock import Clock
 from ingestion_pipeline.core.errors import PermanentError
-from ingestion_pipeline.core.graph import CodeGraph, NodeType
-from ingestion_pipeline.core.points import IndexStamp, Point, make_point_id
+from ingestion_pipeline.core.points import IndexStamp, Point, SparseVector, make_point_id
+from ingestion_pipeline.core.records import FileRecord
 from ingestion_pipeline.core.repositories import SourceId
 from ingestion_pipeline.core.state import IndexedBranch
-from ingestion_pipeline.embed import ENCODER_DIM, ENCODER_VERSION
-from ingestion_pipeline.embed.sparse import make_query_sparse, make_sparse_vectors
-from ingestion_pipeline.indexing.clone import IndexTarget
+from ingestion_pipeline.embed import ENCODER_DIM
+from ingestion_pipeline.embed.sparse import make_query_sparse, make_sparse_vectors_of
+from ingestion_pipeline.graph import join_document_terms, make_document_terms
+from ingestion_pipeline.indexing.changes import load_changes
+from ingestion_pipeline.indexing.clone import IndexTarget, make_context
 from ingestion_pipeline.indexing.handles import (
     ClonedBranch,
     ClonedRepository,
     EmbeddedRepository,
     SyncResult,
 )
-from ingestion_pipeline.parse.grammars import get_parser_version
+from ingestion_pipeline.indexing.layout import VectorLayout, load_layout
+from ingestion_pipeline.indexing.parse import read_skipped
+from ingestion_pipeline.indexing.progress import Progress
+from ingestion_pipeline.indexing.words import get_node_types
 from ingestion_pipeline.points.build import (
     BranchContext,
-    build_document_points,
+    DocumentPoints,
+    build_document,
     build_repository_point,
-    get_file_vectors,
 )
+from ingestion_pipeline.points.drift import find_kept, unpack
 from ingestion_pipeline.points.write import (
     BranchWriter,
     WriteCounts,
@@ -39,14 +48,15 @@ from ingestion_pipeline.points.write import (
     sweep_orphans,
 )
 
-Progress = Callable[[str], None]
+# Files whose points are built together.
+_BATCH_FILES = 100
 
 
 def upsert_points(
     embedded: EmbeddedRepository,
     target: IndexTarget,
     clock: Clock,
-    report_progress: Progress = lambda _line: None,
+    progress: Progress,
 ) -> SyncResult:
     """Write what changed, delete what went, commit, and remove the work folder.
 
@@ -54,14 +64,19 @@ def upsert_points(
         embedded: What the embed step made.
         target: Where to write; its collection exists.
         clock: Gives the time stamped on the points.
-        report_progress: Called with a line after every batch.
+        progress: Told of every file.
     """
     begin, indexed_at = time.perf_counter(), clock.now()
     cloned = embedded.parsed.cloned
     counts = WriteCounts()
     for branch in cloned.branches:
         stamp = IndexStamp(branch.head_sha, cloned.pushed_at, indexed_at)
-        _write_branch(cloned, branch, target, stamp, counts, report_progress)
+        context = make_context(cloned.repository, branch.branch, stamp)
+        step = _UpsertStep(branch, context, target, progress, counts)
+        if branch.unchanged:
+            step.restamp()
+        else:
+            step.write(passes_messages=embedded.passes_messages)
     _remove_untracked_branches(cloned, target, counts)
     if cloned.branches:
         counts.deleted += sweep_orphans(
@@ -69,83 +84,182 @@ def upsert_points(
         )
     shutil.rmtree(cloned.work_folder, ignore_errors=True)
     rows = target.state.list_branches(cloned.repository.source)
+    points = target.state.count_points(cloned.repository.source)
     return SyncResult(
         embedded,
         {branch.branch: branch.head_sha for branch in cloned.branches},
         sum(row.file_count for row in rows),
         sum(row.symbol_count for row in rows),
-        target.state.count_points(cloned.repository.source),
+        points,
         counts.added,
         counts.changed,
         counts.deleted,
-        counts.unchanged,
+        points - counts.added - counts.changed,
         indexed_at,
         time.perf_counter() - begin,
     )
 
 
-def _write_branch(
-    cloned: ClonedRepository,
-    branch: ClonedBranch,
-    target: IndexTarget,
-    stamp: IndexStamp,
-    counts: WriteCounts,
-    report: Progress,
-) -> None:
-    source = cloned.repository.source
-    writer = BranchWriter(
-        target.store,
-        target.state,
-        target.collection,
-        source,
-        branch.branch,
-        lambda done: report(f"{branch.branch}: {done} files written"),
-    )
-    context = BranchContext(
-        cloned.repository.hosted, branch.branch, stamp, ENCODER_VERSION, get_parser_version()
-    )
-    if branch.unchanged:
-        _restamp_branch(writer, branch, context, target, counts)
-        return
-    if branch.rewrite:
-        writer.forget_hashes()  # while the head still shows that the two do not agree
-    is_new = _mark_unfinished(target, branch, context)
-    graph, vectors = read_graph(branch.graph_path), read_vectors(branch.vectors_path)
-    documents = build_document_points(graph, vectors, make_sparse_vectors(graph), context)
-    _add_counts(counts, writer.write_documents(documents))
-    writer.finish(
-        _make_repository_point(graph, vectors, context), _make_row(graph, context, target)
-    )
-    counts.added += is_new
-    counts.changed += not is_new
+class _UpsertStep:
+    """Writes one branch."""
+
+    def __init__(
+        self,
+        branch: ClonedBranch,
+        context: BranchContext,
+        target: IndexTarget,
+        progress: Progress,
+        counts: WriteCounts,
+    ) -> None:
+        self._branch = branch
+        self._context = context
+        self._target = target
+        self._progress = progress
+        self._counts = counts
+        self._source = context.repository.source
+        self._digest = f"{context.digest()}/{target.rules.max_file_bytes}"
+        self._writer = BranchWriter(
+            target.store, target.state, target.collection, self._source, branch.branch
+        )
+
+    def restamp(self) -> None:
+        """Write only the branch's own point with the new commit and times."""
+        branch, context, target = self._branch, self._context, self._target
+        row = _find_row(target, self._source, branch)
+        point_id = make_point_id(self._source, branch.branch, "")
+        found = target.store.retrieve(target.collection, [point_id], with_vectors=True)
+        if row is None or not found:
+            raise PermanentError(
+                f"The points of {branch.branch} went while this run was at work. Launch the "
+                "partition again from the first op."
+            )
+        [stored] = found
+        payload = {**stored.payload, **context.volatile_payload()}
+        if stored.dense is None or stored.sparse is None:
+            raise AssertionError("the store returned a point without the vectors asked for")
+        stamp = context.stamp
+        now = replace(
+            row,
+            head_sha=branch.head_sha,
+            pushed_at=stamp.pushed_at,
+            fingerprint=target.fingerprint,
+            indexed_at=stamp.indexed_at,
+        )
+        self._writer.finish(Point(point_id, stored.dense, stored.sparse, payload), now)
+        self._counts.changed += 1
+
+    def write(self, *, passes_messages: bool) -> None:
+        """Write the points of changed files, delete what went, and commit the branch."""
+        branch = self._branch
+        if branch.rewrite:
+            self._writer.forget_hashes()  # while the head still shows that the two do not agree
+        changes = load_changes(branch.changes_path)
+        layout = load_layout(branch.layout_path)
+        vectors = read_vectors(branch.vectors_path)
+        is_new = _mark_unfinished(self._target, branch, self._context)
+        with RecordsReader(branch.records_path) as reader:
+            wanted = set(changes.to_write)
+            if passes_messages:
+                wanted |= self._find_drifted(reader, layout, vectors, wanted)
+            self._progress.start(len(wanted), f"writing {branch.branch}")
+            documents = chain(
+                self._build(reader, layout, vectors, wanted), self._build_skipped(wanted)
+            )
+            part = self._writer.write_documents(documents, changes.deleted)
+        _add_counts(self._counts, part)
+        of_files = vectors[: layout.file_count]
+        point = self._make_repository_point(of_files)
+        self._writer.finish(point, self._make_row(layout))
+        self._counts.added += is_new
+        self._counts.changed += not is_new
+
+    def _build(
+        self,
+        reader: RecordsReader,
+        layout: VectorLayout,
+        vectors: npt.NDArray[np.float32],
+        wanted: Collection[str],
+    ) -> Iterator[DocumentPoints]:
+        chosen = ((f, p) for f, p in layout if reader.entries[p][0] in wanted)
+        for some in batched(chosen, _BATCH_FILES):
+            records = [
+                FileRecord(reader.read_structure(place), reader.read_text(place))
+                for _, place in some
+            ]
+            paths = [reader.entries[place][0] for _, place in some]
+            sparse = _make_sparse(paths, records)
+            start = 0
+            for (file, place), record in zip(some, records, strict=True):
+                path, blob_sha = reader.entries[place]
+                rows = layout.rows_of(file)
+                words = sparse[start : start + len(rows)]
+                start += len(rows)
+                document = build_document(
+                    path, blob_sha, record, vectors[rows], words, self._context
+                )
+                self._progress.advance(path)
+                yield replace(document, context=self._digest)
+
+    def _build_skipped(self, wanted: Collection[str]) -> Iterator[DocumentPoints]:
+        """Files without a record keep a row that says why."""
+        for path, (blob_sha, reason) in read_skipped(self._branch).items():
+            if path in wanted:
+                self._progress.advance(path)
+                yield DocumentPoints(path, blob_sha, (), {}, self._digest, reason)
+
+    def _find_drifted(
+        self,
+        reader: RecordsReader,
+        layout: VectorLayout,
+        vectors: npt.NDArray[np.float32],
+        known: Collection[str],
+    ) -> set[str]:
+        """Return unchanged files of which a vector was moved by its neighbours."""
+        files = {reader.entries[place][0]: file for file, place in layout}
+        drifted: set[str] = set()
+        for path, packed in self._target.state.iterate_document_vectors(
+            self._source, self._branch.branch
+        ):
+            file = files.get(path)
+            if file is None or path in known:
+                continue
+            rows = layout.rows_of(file)
+            stored = unpack(packed, len(rows), vectors.shape[1])
+            if stored is None or not find_kept(stored, vectors[rows]).all():
+                drifted.add(path)
+        return drifted
+
+    def _make_repository_point(self, file_vectors: npt.NDArray[np.float32]) -> Point:
+        if not len(file_vectors):
+            # Nothing to be the mean of: a direction that is like nothing in particular.
+            file_vectors = np.full((1, ENCODER_DIM), ENCODER_DIM**-0.5, dtype=np.float32)
+        words = make_query_sparse(self._context.repository.full_name)
+        return build_repository_point(file_vectors, words, self._context)
+
+    def _make_row(self, layout: VectorLayout) -> IndexedBranch:
+        stamp = self._context.stamp
+        files, symbols = layout.file_count, layout.symbol_count
+        return IndexedBranch(
+            branch=self._context.branch,
+            head_sha=stamp.commit_sha,
+            pushed_at=stamp.pushed_at,
+            fingerprint=self._target.fingerprint,
+            collection=self._target.collection,
+            indexed_at=stamp.indexed_at,
+            file_count=files,
+            symbol_count=symbols,
+            point_count=files + symbols + 1,
+        )
 
 
-def _make_repository_point(
-    graph: CodeGraph, vectors: npt.NDArray[np.float32], context: BranchContext
-) -> Point:
-    file_vectors = get_file_vectors(graph, vectors)
-    if not len(file_vectors):
-        # Nothing to be the mean of: a direction that is like nothing in particular.
-        file_vectors = np.full((1, ENCODER_DIM), ENCODER_DIM**-0.5, dtype=np.float32)
-    words = make_query_sparse(context.repository.full_name)
-    return build_repository_point(file_vectors, words, context)
-
-
-def _make_row(graph: CodeGraph, context: BranchContext, target: IndexTarget) -> IndexedBranch:
-    types = graph.nodes["type"].to_numpy()
-    files = int(np.count_nonzero(types == NodeType.FILE))
-    symbols = int(np.count_nonzero(types > NodeType.FILE))
-    return IndexedBranch(
-        branch=context.branch,
-        head_sha=context.stamp.commit_sha,
-        pushed_at=context.stamp.pushed_at,
-        fingerprint=target.fingerprint,
-        collection=target.collection,
-        indexed_at=context.stamp.indexed_at,
-        file_count=files,
-        symbol_count=symbols,
-        point_count=files + symbols + 1,
-    )
+def _make_sparse(paths: Sequence[str], records: Sequence[FileRecord]) -> Sequence[SparseVector]:
+    """Return the words of files and their symbols, one file after another."""
+    terms = [
+        make_document_terms(path, record.structure, record.text)
+        for path, record in zip(paths, records, strict=True)
+    ]
+    types = np.concatenate([get_node_types(record.structure) for record in records])
+    return make_sparse_vectors_of(types, join_document_terms(terms))
 
 
 def _mark_unfinished(target: IndexTarget, branch: ClonedBranch, context: BranchContext) -> bool:
@@ -192,34 +306,6 @@ def _delete_branch(target: IndexTarget, collection: str, source: SourceId, branc
     """Delete a branch's points from a collection that need not exist any more."""
     if collection in target.store.list_collections():
         target.store.delete_matching(collection, branch_filter(source, branch))
-
-
-def _restamp_branch(
-    writer: BranchWriter,
-    branch: ClonedBranch,
-    context: BranchContext,
-    target: IndexTarget,
-    counts: WriteCounts,
-) -> None:
-    """Write only the branch's own point with the new times."""
-    source = context.repository.source
-    row = _find_row(target, source, branch)
-    point_id = make_point_id(source, branch.branch, "")
-    found = target.store.retrieve(target.collection, [point_id], with_vectors=True)
-    if row is None or not found:
-        raise PermanentError(
-            f"The points of {branch.branch} went while this run was at work. Launch the partition "
-            "again from the first op."
-        )
-    [stored] = found
-    payload = {**stored.payload, **context.volatile_payload()}
-    if stored.dense is None or stored.sparse is None:
-        raise AssertionError("the store returned a point without the vectors that were asked for")
-    point = Point(point_id, stored.dense, stored.sparse, payload)
-    stamp = context.stamp
-    writer.finish(point, replace(row, pushed_at=stamp.pushed_at, indexed_at=stamp.indexed_at))
-    counts.changed += 1
-    counts.unchanged += row.point_count - 1
 
 
 def _remove_untracked_branches(

@@ -59,7 +59,7 @@ def check_freshness(
     now = services.clock.now()
     keys = [row.partition_key for row in rows]
     facts = collect_run_facts(instance, services.state, keys, now)
-    evidence = collect_evidence(rows, report, facts, services.fingerprint)
+    evidence = collect_evidence(rows, report, facts, services.make_fingerprint)
     decisions = decide_all(evidence, services.hosts, now, look_up_all=look_up_all)
     store_findings(decisions, report, services.state)
     return FreshnessCheck(decisions, report, tuple(notes))

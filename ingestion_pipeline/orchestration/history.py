@@ -23,10 +23,12 @@ def record_success(state: StateStore, clock: Clock, run_id: str, result: SyncRes
             status=SyncStatus.COMPLETE,
             started_at=parsed.cloned.started_at,
             duration_seconds=(clock.now() - parsed.cloned.started_at).total_seconds(),
-            files=parsed.files,
+            files=result.files,
             points_added=result.added,
             points_changed=result.changed,
             points_deleted=result.deleted,
+            files_parsed=parsed.files_parsed,
+            points_embedded=result.embedded.points_embedded,
         )
     )
 

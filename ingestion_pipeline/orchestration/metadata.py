@@ -7,7 +7,12 @@ from typing import Any
 
 import dagster as dg
 
-from ingestion_pipeline.indexing.handles import ClonedRepository, ParsedRepository, SyncResult
+from ingestion_pipeline.indexing.handles import (
+    ClonedRepository,
+    EmbeddedRepository,
+    ParsedRepository,
+    SyncResult,
+)
 
 
 def describe_clone(cloned: ClonedRepository) -> Mapping[str, Any]:
@@ -15,6 +20,7 @@ def describe_clone(cloned: ClonedRepository) -> Mapping[str, Any]:
     return {
         "heads": dg.MetadataValue.json({b.branch: b.head_sha for b in cloned.branches}),
         "unchanged_branches": sum(branch.unchanged for branch in cloned.branches),
+        **_describe_changes(cloned),
         "seconds": round(cloned.seconds, 3),
     }
 
@@ -22,11 +28,34 @@ def describe_clone(cloned: ClonedRepository) -> Mapping[str, Any]:
 def describe_parse(parsed: ParsedRepository) -> Mapping[str, Any]:
     """Metadata of the parse op's output."""
     return {
-        "files": parsed.files,
-        "symbols": parsed.symbols,
+        "files_parsed": parsed.files_parsed,
+        "files_from_cache": parsed.files_cached,
         "skipped": dg.MetadataValue.json(parsed.skipped),
         "seconds": round(parsed.seconds, 3),
     }
+
+
+def describe_embed(embedded: EmbeddedRepository) -> Mapping[str, Any]:
+    """Metadata of the embed op's output."""
+    return {
+        "nodes": embedded.nodes,
+        "edges": embedded.edges,
+        "points_embedded": embedded.points_embedded,
+        "seconds": round(embedded.seconds, 3),
+    }
+
+
+def _describe_changes(cloned: ClonedRepository) -> Mapping[str, Any]:
+    counts = cloned.counts
+    found: dict[str, Any] = {
+        "files_added": counts.added,
+        "files_modified": counts.modified,
+        "files_deleted": counts.deleted,
+        "files_moved": counts.moved,
+    }
+    if cloned.commits_pulled is not None:
+        found["commits_pulled"] = cloned.commits_pulled
+    return found
 
 
 def describe_sync(result: SyncResult, code_map_png: bytes | None) -> Mapping[str, Any]:
@@ -59,7 +88,9 @@ def describe_sync(result: SyncResult, code_map_png: bytes | None) -> Mapping[str
         "points_unchanged": result.unchanged,
         "files": result.files,
         "symbols": result.symbols,
-        "files_parsed": parsed.files,
+        **_describe_changes(cloned),
+        "files_parsed": parsed.files_parsed,
+        "points_embedded": result.embedded.points_embedded,
         **_describe_parsed(result),
         **{
             f"seconds_{stage}": round(seconds, 3)
@@ -77,7 +108,7 @@ def _describe_parsed(result: SyncResult) -> Mapping[str, Any]:
         return {}
     return {
         "edges": sum(result.embedded.edges.values()),
-        "languages": _languages_table(parsed),
+        "languages": _languages_table(result.embedded),
         "edges_by_relation": dg.MetadataValue.json(result.embedded.edges),
         "skipped_files": dg.MetadataValue.json(parsed.skipped),
     }
@@ -88,10 +119,10 @@ def read_code_map(path: Path | None) -> bytes | None:
     return path.read_bytes() if path is not None else None
 
 
-def _languages_table(parsed: ParsedRepository) -> dg.TableMetadataValue:
+def _languages_table(embedded: EmbeddedRepository) -> dg.TableMetadataValue:
     records = [
         dg.TableRecord({"language": language, "files": files, "symbols": symbols})
-        for language, (files, symbols) in parsed.languages.items()
+        for language, (files, symbols) in embedded.languages.items()
     ]
     columns = [
         dg.TableColumn("language", "string"),

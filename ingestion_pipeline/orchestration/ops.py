@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import dagster as dg
+from pydantic import Field
 
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.repositories import TrackedRepository
@@ -15,20 +16,34 @@ from ingestion_pipeline.indexing.handles import (
     ParsedRepository,
 )
 from ingestion_pipeline.indexing.parse import parse_repository as parse
+from ingestion_pipeline.indexing.rules import SyncOptions
 from ingestion_pipeline.indexing.upsert import upsert_points as upsert
 from ingestion_pipeline.orchestration.history import record_success
 from ingestion_pipeline.orchestration.metadata import (
     describe_clone,
+    describe_embed,
     describe_parse,
     describe_sync,
     read_code_map,
 )
 from ingestion_pipeline.orchestration.retries import dagster_errors
 from ingestion_pipeline.orchestration.run_facts import format_data_version
+from ingestion_pipeline.orchestration.run_progress import tell_run_progress
 from ingestion_pipeline.tracking.resolve import require_tracked, resolve_partition
 
 GPU_POOL = "gpu"
 RESOURCES = {"services", "repository_lock"}
+
+
+class SyncConfig(dg.Config):
+    """How this run differs from others."""
+
+    full_reindex: bool = Field(
+        default=False, description="Parse, embed and write every file again."
+    )
+    allow_mass_deletion: bool = Field(
+        default=False, description="Go on though most of the repository's files are gone."
+    )
 
 
 def _begin(context: dg.OpExecutionContext, repository: TrackedRepository) -> Services:
@@ -38,10 +53,14 @@ def _begin(context: dg.OpExecutionContext, repository: TrackedRepository) -> Ser
     return services
 
 
-def _target(services: Services) -> IndexTarget:
+def _target(services: Services, repository: TrackedRepository) -> IndexTarget:
     services.store.ensure_collection(services.collection)
     return IndexTarget(
-        services.state, services.store, services.collection.name, services.fingerprint
+        services.state,
+        services.store,
+        services.collection.name,
+        services.make_fingerprint(repository),
+        services.make_rules(repository),
     )
 
 
@@ -50,20 +69,29 @@ def _resolve(context: dg.OpExecutionContext) -> TrackedRepository:
     return resolve_partition(context.partition_key, services.hosts, services.state, services.clock)
 
 
-@dg.op(required_resource_keys=RESOURCES, description="Fetch the tracked branches into the mirror.")
-def clone_repository(context: dg.OpExecutionContext) -> dg.Output[ClonedRepository]:
-    """Ask the host about the repository, fetch it, and compare heads with the index."""
+@dg.op(
+    required_resource_keys=RESOURCES,
+    description="Fetch what is missing and compare it with the index.",
+)
+def clone_repository(
+    context: dg.OpExecutionContext, config: SyncConfig
+) -> dg.Output[ClonedRepository]:
+    """Ask the host about the repository, fetch it, and compare its trees with the state."""
     with dagster_errors(context):
         repository = _resolve(context)
         services = _begin(context, repository)
-        cloned = clone(
-            repository,
-            services.hosts[repository.source.kind],
-            services.open_mirror(repository.source),
-            _target(services),
-            services.settings.data_path / "work" / context.run_id,
-            services.clock,
-        )
+        with tell_run_progress(context, services, "clone") as progress:
+            cloned = clone(
+                repository,
+                services.hosts[repository.source.kind],
+                services.open_mirror(repository.source),
+                _target(services, repository),
+                services.records,
+                services.settings.data_path / "work" / context.run_id,
+                services.clock,
+                progress,
+                SyncOptions(config.full_reindex, config.allow_mass_deletion),
+            )
         for branch in cloned.missing_branches:
             context.log.warning(f"Branch {branch} is gone; its points stay until it is untracked.")
         return dg.Output(cloned, metadata=describe_clone(cloned))
@@ -73,12 +101,15 @@ def clone_repository(context: dg.OpExecutionContext) -> dg.Output[ClonedReposito
 def parse_repository(
     context: dg.OpExecutionContext, cloned: ClonedRepository
 ) -> dg.Output[ParsedRepository]:
-    """Parse the changed branches."""
+    """Parse what nobody has parsed before."""
     with dagster_errors(context):
         services = _begin(context, cloned.repository)
         mirror = services.open_mirror(cloned.repository.source)
-        max_file_bytes = services.settings.max_file_kib * 1024
-        parsed = parse(cloned, mirror, max_file_bytes, context.log.info)
+        with (
+            tell_run_progress(context, services, "parse") as progress,
+            services.open_parser() as parse_files,
+        ):
+            parsed = parse(cloned, mirror, services.records, parse_files, progress)
         return dg.Output(parsed, metadata=describe_parse(parsed))
 
 
@@ -93,8 +124,15 @@ def embed_repository(
     """Build and encode the graphs of the changed branches."""
     with dagster_errors(context):
         services = _begin(context, parsed.cloned.repository)
-        embedded = embed(parsed, lambda: services.encoder)
-        return dg.Output(embedded, metadata={"nodes": embedded.nodes, "edges": embedded.edges})
+        with tell_run_progress(context, services, "embed") as progress:
+            embedded = embed(
+                parsed,
+                lambda: services.encoder,
+                services.records,
+                services.word_vectors,
+                progress,
+            )
+        return dg.Output(embedded, metadata=describe_embed(embedded))
 
 
 @dg.op(
@@ -107,13 +145,16 @@ def upsert_points(
 ) -> dg.MaterializeResult:  # pyright: ignore[reportMissingTypeArgument]
     """Write the points; the data version is the host's ``pushed_at`` and our fingerprint."""
     with dagster_errors(context):
-        services = _begin(context, embedded.parsed.cloned.repository)
+        cloned = embedded.parsed.cloned
+        services = _begin(context, cloned.repository)
         code_map_path: Path | None = embedded.code_map_path
         code_map = read_code_map(code_map_path)
-        result = upsert(embedded, _target(services), services.clock, context.log.info)
+        target = _target(services, cloned.repository)
+        with tell_run_progress(context, services, "upsert") as progress:
+            result = upsert(embedded, target, services.clock, progress)
         record_success(services.state, services.clock, context.run_id, result)
-        pushed_at = embedded.parsed.cloned.pushed_at
+        services.state.remove_progress(context.run_id)
+        version = format_data_version(cloned.pushed_at, target.fingerprint)
         return dg.MaterializeResult(
-            metadata=describe_sync(result, code_map),
-            data_version=dg.DataVersion(format_data_version(pushed_at, services.fingerprint)),
+            metadata=describe_sync(result, code_map), data_version=dg.DataVersion(version)
         )

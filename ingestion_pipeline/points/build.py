@@ -1,22 +1,23 @@
-"""The points of one branch out of its graph and vectors."""
+"""The points of one branch out of its files' records and vectors."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from ingestion_pipeline.core.clock import format_utc
-from ingestion_pipeline.core.graph import CodeGraph, NodeType
 from ingestion_pipeline.core.points import IndexStamp, Point, SparseVector, make_point_id
+from ingestion_pipeline.core.records import FileRecord
 from ingestion_pipeline.core.repositories import HostedRepository
 
 # Bumped when the payload or the hash below changes, so that every point is written again.
-POINTS_VERSION = "1"
+POINTS_VERSION = "2"
 REPOSITORY_KIND = "repository"
+FILE_KIND = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,14 @@ class BranchContext:
             "parser_version": self.parser_version,
         }
 
+    def digest(self) -> str:
+        """Return 16 hex digits over what every point says alike, and over the points' version.
+
+        A document indexed under another digest is written again though its content is the same.
+        """
+        facts = msgspec.json.encode([POINTS_VERSION, self.stable_payload()], order="sorted")
+        return hashlib.blake2b(facts, digest_size=8).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentPoints:
@@ -65,59 +74,89 @@ class DocumentPoints:
     Args:
         document_id: Path.
         content_hash: Blob sha.
-        points: The file's own point first, then its symbols.
-        hashes: Point id → hash of everything the point says but the volatile facts.
+        points: The file's own point first, then its symbols; none for a file without facts.
+        hashes: Point id → hash of everything the point says but vectors and volatile facts.
+        context: ``BranchContext.digest`` when they were built.
+        error: Why there are no points, "" when there are.
     """
 
     document_id: str
     content_hash: str
     points: tuple[Point, ...]
     hashes: Mapping[str, str]
+    context: str = ""
+    error: str = ""
 
 
-def hash_point(
-    payload: Mapping[str, Any], dense: npt.NDArray[np.float32], sparse: SparseVector
-) -> str:
-    """Return 24 hex digits over the stable payload and both vectors.
+def hash_point(payload: Mapping[str, Any], sparse: SparseVector) -> str:
+    """Return 24 hex digits over the stable payload and the words.
 
-    Vectors are rounded to 1/1000 first, so that another CPU's last bits do not rewrite an index.
+    The dense vector is compared by its angle instead, see ``drift``. Values are rounded to 1/1000
+    first, so that another CPU's last bits do not rewrite an index.
     """
     digest = hashlib.blake2b(digest_size=12)
-    digest.update(json.dumps(payload, sort_keys=True, ensure_ascii=True).encode())
-    digest.update(np.rint(dense * 1000).astype("<i2").tobytes())
+    digest.update(msgspec.json.encode(payload, order="sorted"))
     digest.update(np.asarray(sparse.indices, dtype="<i8").tobytes())
     digest.update(np.rint(np.asarray(sparse.values) * 1000).astype("<i4").tobytes())
     return digest.hexdigest()
 
 
-def build_document_points(
-    graph: CodeGraph,
+def build_document(
+    path: str,
+    blob_sha: str,
+    record: FileRecord,
     vectors: npt.NDArray[np.float32],
     sparse: Sequence[SparseVector],
     context: BranchContext,
-) -> Iterator[DocumentPoints]:
-    """Yield each file's points, in the order of the graph's files.
+) -> DocumentPoints:
+    """Return the points of one file.
 
     Args:
-        graph: The branch's graph.
-        vectors: (N, D) float32, rows of unit length.
-        sparse: N sparse vectors.
+        path: Repository path.
+        blob_sha: Git object id.
+        record: What the file says.
+        vectors: (1 + S, D) float32, rows of unit length: the file, then its symbols.
+        sparse: 1 + S sparse vectors, likewise.
         context: What the points say alike.
     """
-    nodes = graph.nodes
-    members: dict[int, list[int]] = {}
-    for row, file_node in zip(nodes.index, nodes["file"], strict=True):
-        if file_node >= 0:
-            members.setdefault(int(file_node), []).append(int(row))
-    columns = {
-        name: nodes[name].tolist()
-        for name in (
-            "type", "path", "symbol", "kind", "signature", "language", "start_line", "end_line",
-            "blob_sha",
-        )
-    }  # fmt: skip
-    for rows in members.values():
-        yield _build_document(sorted(rows), columns, vectors, sparse, context)
+    common, volatile = context.stable_payload(), context.volatile_payload()
+    source, branch = context.repository.source, context.branch
+    points: list[Point] = []
+    hashes: dict[str, str] = {}
+    for row, facts in enumerate(_describe_members(record)):
+        stable = {
+            **common,
+            **facts,
+            "path": path,
+            "language": record.structure.language,
+            "blob_sha": blob_sha,
+        }
+        point_id = make_point_id(source, branch, path, facts["symbol"])
+        hashes[point_id] = hash_point(stable, sparse[row])
+        dense = tuple(vectors[row].tolist())
+        points.append(Point(point_id, dense, sparse[row], {**stable, **volatile}))
+    return DocumentPoints(path, blob_sha, tuple(points), hashes, context.digest())
+
+
+def _describe_members(record: FileRecord) -> Iterator[dict[str, Any]]:
+    """Yield what tells the file's point and its symbols' points apart."""
+    structure, text = record.structure, record.text
+    yield {
+        "kind": FILE_KIND,
+        "symbol": "",
+        "signature": "",
+        "start_line": 1,
+        "end_line": structure.line_count,
+    }
+    columns = (structure.kinds, text.keys, text.signatures, text.start_lines, text.end_lines)
+    for kind, key, signature, start, end in zip(*columns, strict=True):
+        yield {
+            "kind": str(kind),
+            "symbol": key,
+            "signature": signature,
+            "start_line": int(start),
+            "end_line": int(end),
+        }
 
 
 def build_repository_point(
@@ -151,39 +190,3 @@ def build_repository_point(
 def make_repository_point_id(context: BranchContext) -> str:
     """Return the id of the branch's own point."""
     return make_point_id(context.repository.source, context.branch, "")
-
-
-def get_file_vectors(graph: CodeGraph, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the rows of ``vectors`` that belong to files, (F, D)."""
-    return vectors[(graph.nodes["type"] == int(NodeType.FILE)).to_numpy()]
-
-
-def _build_document(
-    rows: Sequence[int],
-    columns: Mapping[str, Sequence[Any]],
-    vectors: npt.NDArray[np.float32],
-    sparse: Sequence[SparseVector],
-    context: BranchContext,
-) -> DocumentPoints:
-    points: list[Point] = []
-    hashes: dict[str, str] = {}
-    common, volatile = context.stable_payload(), context.volatile_payload()
-    path, blob_sha = columns["path"][rows[0]], columns["blob_sha"][rows[0]]
-    for row in rows:
-        symbol = columns["symbol"][row]
-        stable = {
-            **common,
-            "kind": columns["kind"][row],
-            "path": path,
-            "symbol": symbol,
-            "signature": columns["signature"][row],
-            "language": columns["language"][row],
-            "start_line": int(columns["start_line"][row]),
-            "end_line": int(columns["end_line"][row]),
-            "blob_sha": blob_sha,
-        }
-        point_id = make_point_id(context.repository.source, context.branch, path, symbol)
-        hashes[point_id] = hash_point(stable, vectors[row], sparse[row])
-        dense = tuple(vectors[row].tolist())
-        points.append(Point(point_id, dense, sparse[row], {**stable, **volatile}))
-    return DocumentPoints(path, blob_sha, tuple(points), hashes)

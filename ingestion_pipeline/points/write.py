@@ -8,21 +8,27 @@ before a crash are written again even when the tree goes back to having them. A 
 file vanish in between.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
+from ingestion_pipeline.core.batches import batched
 from ingestion_pipeline.core.point_store import PointStore
 from ingestion_pipeline.core.points import Point, PointFilter, make_point_id
 from ingestion_pipeline.core.repositories import SourceId
 from ingestion_pipeline.core.state import DocumentState, IndexedBranch, StateStore
 from ingestion_pipeline.points.build import DocumentPoints
+from ingestion_pipeline.points.drift import find_kept, quantize, unpack
 
 _T = TypeVar("_T")
 
 # Hash of a point that was announced: nobody knows what the store holds of it.
 PENDING = ""
 BATCH_POINTS = 1000
+_DOCUMENTS_PER_READ = 500
 
 
 @dataclass(slots=True)
@@ -65,7 +71,7 @@ class BranchWriter:
         collection: Collection of this content and encoder version.
         source: Whose points.
         branch: Which branch.
-        report_progress: Called with the number of documents done after every batch.
+        report_progress: Called after every batch with the number of documents done, and the last.
     """
 
     store: PointStore
@@ -73,42 +79,49 @@ class BranchWriter:
     collection: str
     source: SourceId
     branch: str
-    report_progress: Callable[[int], None] = lambda _done: None
+    report_progress: Callable[[int, str], None] = lambda _done, _last: None
 
     def forget_hashes(self) -> None:
         """Announce every document: the store does not hold what the state says.
 
         Everything is written again then, also after a crash in the middle of it.
         """
-        known = self.state.list_documents(self.source, self.branch).values()
-        pending = [_announce(document) for document in known]
-        self.state.commit_documents(self.source, self.branch, pending, [])
+        known = self.state.list_document_versions(self.source, self.branch)
+        for some in batched(known, BATCH_POINTS):
+            pending = [_announce(document) for document in self._read(some).values()]
+            self.state.commit_documents(self.source, self.branch, pending, [])
 
-    def write_documents(self, documents: Iterable[DocumentPoints]) -> WriteCounts:
-        """Make the store hold exactly these documents for this branch.
+    def write_documents(
+        self, documents: Iterable[DocumentPoints], removed: Sequence[str] = ()
+    ) -> WriteCounts:
+        """Make the store hold exactly these points for these documents.
 
         Args:
-            documents: The complete content of the branch; what is missing here is deleted.
+            documents: Those that are new or may have changed; one without points keeps its row and
+                loses the points it had.
+            removed: Documents that are gone.
         """
-        known = self.state.list_documents(self.source, self.branch)
-        counts, seen, done = WriteCounts(), set[str](), 0
-        batch = _Batch()
-        for document in documents:
-            seen.add(document.document_id)
-            _plan_document(document, known.get(document.document_id), batch, counts)
-            done += 1
-            if batch.size >= BATCH_POINTS:
-                self._write(batch)
-                self.report_progress(done)
-                batch = _Batch()
-        for document_id in sorted(known.keys() - seen):
-            _plan_removal(known[document_id], batch, counts)
-            if batch.size >= BATCH_POINTS:
-                self._write(batch)
-                batch = _Batch()
+        counts, done, batch = WriteCounts(), 0, _Batch()
+        for some in batched(documents, _DOCUMENTS_PER_READ):
+            known = self._read([document.document_id for document in some])
+            for document in some:
+                _plan_document(document, known.get(document.document_id), batch, counts)
+                done += 1
+                if batch.size >= BATCH_POINTS:
+                    self._write(batch)
+                    self.report_progress(done, document.document_id)
+                    batch = _Batch()
+        for some in batched(removed, _DOCUMENTS_PER_READ):
+            for document in self._read(some).values():
+                _plan_removal(document, batch, counts)
+                if batch.size >= BATCH_POINTS:
+                    self._write(batch)
+                    batch = _Batch()
         self._write(batch)
-        self.report_progress(done)
         return counts
+
+    def _read(self, document_ids: Collection[str]) -> dict[str, DocumentState]:
+        return self.state.read_documents(self.source, self.branch, document_ids)
 
     def finish(self, repository_point: Point, indexed: IndexedBranch) -> None:
         """Write the branch's own point and then its row: the last two writes of a sync."""
@@ -172,14 +185,27 @@ def _plan_document(
     counts: WriteCounts,
 ) -> None:
     before: Mapping[str, str] = known.points if known else {}
-    changed = [p for p in document.points if before.get(p.id) != document.hashes[p.id]]
+    vectors = _compare_vectors(document, known)
+    changed = [
+        point
+        for point, kept in zip(document.points, vectors.kept, strict=True)
+        if not kept or before.get(point.id) != document.hashes[point.id]
+    ]
     gone = [point_id for point_id in before if point_id not in document.hashes]
     fresh = {p.id for p in changed if p.id not in before}
     counts.added += len(fresh)
     counts.changed += len(changed) - len(fresh)
     counts.unchanged += len(document.points) - len(changed)
     counts.deleted += len(gone)
-    final = DocumentState(document.document_id, document.content_hash, dict(document.hashes))
+    written = {point.id for point in changed}
+    final = DocumentState(
+        document.document_id,
+        document.content_hash,
+        dict(document.hashes),
+        document.error,
+        document.context,
+        vectors.merge([point.id in written for point in document.points]),
+    )
     if known == final and not changed:
         return
     if changed or gone:
@@ -191,6 +217,40 @@ def _plan_document(
     batch.upserts.extend(changed)
     batch.gone.extend(gone)
     batch.final.append(final)
+
+
+@dataclass(frozen=True, slots=True)
+class _Vectors:
+    """A document's vectors beside those that the store holds.
+
+    Args:
+        kept: (P,) bool, which points' vectors may stay as they are.
+        old: (P, D) int8, what the store holds; meaningless where not kept.
+        new: (P, D) int8, what would be written.
+    """
+
+    kept: npt.NDArray[np.bool_]
+    old: npt.NDArray[np.int8]
+    new: npt.NDArray[np.int8]
+
+    def merge(self, written: Sequence[bool]) -> bytes:
+        """Return what the store holds once those points are written."""
+        return np.where(np.array(written, bool)[:, None], self.new, self.old).tobytes()
+
+
+def _compare_vectors(document: DocumentPoints, known: DocumentState | None) -> _Vectors:
+    if not document.points:
+        nothing = np.zeros((0, 0), np.int8)
+        return _Vectors(np.zeros(0, bool), nothing, nothing)
+    vectors = np.array([point.dense for point in document.points], np.float32)
+    new = quantize(vectors)
+    stored = unpack(known.vectors, len(known.points), vectors.shape[1]) if known else None
+    if known is None or stored is None:
+        return _Vectors(np.zeros(len(vectors), bool), new, new)
+    rows = {point_id: row for row, point_id in enumerate(known.points)}
+    places = np.array([rows.get(point.id, -1) for point in document.points])
+    old = stored[places]
+    return _Vectors((places >= 0) & find_kept(old, vectors), old, new)
 
 
 def _plan_removal(known: DocumentState, batch: _Batch, counts: WriteCounts) -> None:

@@ -39,7 +39,7 @@ def _check(
 ) -> Decision:
     hosts = {GITHUB: host}
     report = ask_hosts([row], hosts)
-    evidence = collect_evidence([row], report, facts, VERSION)
+    evidence = collect_evidence([row], report, facts, lambda _row: VERSION)
     return decide_all(evidence, hosts, START, look_up_all=look_up_all)[0]
 
 
@@ -136,13 +136,13 @@ class TestCollectEvidence:
     def test_a_run_under_a_former_key_is_in_progress(self):
         row = make_row("octo/new", former_keys=("octo/old",))
         facts = RunFacts(active_runs={"octo/old": ["r1"], "octo/new": ["r2"]})
-        evidence = collect_evidence([row], FreshnessReport({}), facts, VERSION)
+        evidence = collect_evidence([row], FreshnessReport({}), facts, lambda _row: VERSION)
         assert evidence[0].active_runs == ("r2", "r1")
 
     def test_a_former_key_that_another_repository_has_now_is_the_others(self):
         rows = [make_row("octo/new", former_keys=("octo/old",)), make_row("octo/old", 2)]
         facts = RunFacts(active_runs={"octo/old": ["r1"]})
-        evidence = collect_evidence(rows, FreshnessReport({}), facts, VERSION)
+        evidence = collect_evidence(rows, FreshnessReport({}), facts, lambda _row: VERSION)
         assert [item.active_runs for item in evidence] == [(), ("r1",)]
 
     def test_everything_is_found_under_its_key_or_source(self):
@@ -151,7 +151,7 @@ class TestCollectEvidence:
         facts = RunFacts(
             {"octo/cat": stored}, {}, {"octo/cat": failures}, {ROW.source: {"main": HEAD}}
         )
-        item = collect_evidence([ROW], FreshnessReport({ROW.source: remote}), facts, VERSION)[0]
+        item = collect_evidence([ROW], FreshnessReport({ROW.source: remote}), facts, lambda _row: VERSION)[0]
         assert (item.remote, item.materialized, item.failures) == (remote, stored, failures)
         assert item.indexed_heads == {"main": HEAD}
 
