@@ -51,5 +51,6 @@ bash                  ``source "$DIR/lib.sh"``, ``. x``   ``$DIR/lib.sh``, ``x``
 """
 
 from ingestion_pipeline.parse.languages import get_path_hint
+from ingestion_pipeline.parse.results import ParsedFile
 
-__all__ = ["get_path_hint"]
+__all__ = ["ParsedFile", "get_path_hint"]

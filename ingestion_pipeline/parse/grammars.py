@@ -4,12 +4,15 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module, metadata, resources
+from importlib import import_module
+from pathlib import Path
 
 from tree_sitter import Language, Query
 
 # Raised by hand when our own code (not a query file) changes the facts it finds.
 PARSER_REVISION = "1"
+
+_QUERIES = Path(__file__).parent / "queries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ def get_parser_version() -> str:
     They cover our revision, the text of every query file, and the installed versions of
     tree-sitter and of every grammar wheel. Part of the pipeline's fingerprint.
     """
+    from importlib import metadata  # a seventh of a worker's start, and no worker needs it
+
     distributions = {"tree-sitter"} | {spec.distribution for spec in GRAMMARS.values()}
     queries = {name for spec in GRAMMARS.values() for name in spec.queries}
     parts = {
@@ -86,5 +91,4 @@ def get_parser_version() -> str:
 
 
 def _read_query(name: str) -> str:
-    folder = resources.files("ingestion_pipeline.parse") / "queries"
-    return (folder / f"{name}.scm").read_text(encoding="utf-8")
+    return (_QUERIES / f"{name}.scm").read_text(encoding="utf-8")

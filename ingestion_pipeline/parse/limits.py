@@ -17,12 +17,15 @@ class ParseLimits:
             back, which it may leave for long: 29 s were seen once with a limit of 10 s.
         max_depth: How many symbols may stand inside one another; deeper ones are not listed and
             what they call counts for the innermost listed one.
+        max_memory_bytes: Address space of a worker of ``ParsePool`` (Linux); about 0.4 GB of it are
+            the interpreter and its libraries.
     """
 
     max_file_bytes: int = 10_000_000
     max_line_bytes: int = 20_000
     timeout_seconds: float = 10.0
     max_depth: int = 4
+    max_memory_bytes: int = 3 << 30
 
 
 DEFAULT_LIMITS = ParseLimits()
