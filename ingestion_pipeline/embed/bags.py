@@ -1,11 +1,12 @@
 """From counted terms to weighted bags: (1 + ln tf) · idf, unit length per field."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ingestion_pipeline.core.graph import TermMatrix
+from ingestion_pipeline.core.graph import TermField, TermMatrix
 from ingestion_pipeline.embed.hash_table import get_rows
 
 
@@ -51,4 +52,53 @@ def make_bags(
         weights=(weights / norms[owner]).astype(np.float32),
         offsets=offsets[:-1] - offsets[0],
         is_empty=lengths == 0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBags:
+    """What the network reads of B nodes.
+
+    Args:
+        types: (B,) int64, ``NodeType``.
+        fields: A bag a node in each field, in the order in which they are added up.
+    """
+
+    types: npt.NDArray[np.int64]
+    fields: dict[TermField, Bags]
+
+    @property
+    def is_wordless(self) -> npt.NDArray[np.bool_]:
+        """(B,) nodes without a word in any field."""
+        wordless = np.ones(len(self.types), bool)
+        for bags in self.fields.values():
+            wordless &= bags.is_empty
+        return wordless
+
+    @property
+    def term_count(self) -> int:
+        """Terms in all bags."""
+        return sum(len(bags.rows) for bags in self.fields.values())
+
+
+def make_node_bags(
+    types: npt.NDArray[np.integer],
+    terms: Mapping[TermField, TermMatrix],
+    idf: npt.NDArray[np.float32],
+    fields: Collection[TermField],
+    span: tuple[int, int],
+) -> NodeBags:
+    """Weigh the terms of some of the nodes.
+
+    Args:
+        types: Of all nodes.
+        terms: Of all nodes.
+        idf: (TABLE_ROWS,) float32.
+        fields: Which to read.
+        span: First node, and the one after the last.
+    """
+    start, stop = span
+    return NodeBags(
+        types=types[start:stop].astype(np.int64),
+        fields={field: make_bags(terms[field], idf, start, stop) for field in fields},
     )

@@ -1,6 +1,7 @@
 """The encoder: one unit vector for every node of a graph, and for every text."""
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,42 +9,67 @@ import numpy.typing as npt
 
 from ingestion_pipeline.core.graph import CodeGraph, Relation, TermField, TermMatrix
 from ingestion_pipeline.core.terms import count_terms, split_text
+from ingestion_pipeline.embed import torch_words, untrained
 from ingestion_pipeline.embed.adjacency import Adjacency
-from ingestion_pipeline.embed.bags import Bags, make_bags
-from ingestion_pipeline.embed.hash_table import NO_WORDS_ROW
+from ingestion_pipeline.embed.bags import NodeBags, make_bags, make_node_bags
 from ingestion_pipeline.embed.idf import load_idf
-from ingestion_pipeline.embed.network import (
-    Network,
-    is_zero,
-    make_network,
-    project,
+from ingestion_pipeline.embed.network import Layer, Network, is_zero, make_network
+from ingestion_pipeline.embed.torch_runtime import (
+    check_device,
+    choose_device,
+    make_mean_convolution,
 )
-from ingestion_pipeline.embed.torch_runtime import choose_device, make_mean_convolution
 from ingestion_pipeline.embed.version import ENCODER_DIM, ENCODER_VERSION
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import torch
 
 # Nodes at a time: 8 MB a tensor of (B, D), 16 MB for the widest inside the network.
 CHUNK_NODES = 8192
 
 
+# Terms that are added up in numpy, some 0.5 s in all, before torch is imported for the rest.
+PLAIN_TERMS = 1_000_000
+
+
 class Encoder:
     """The network on its device, with its term weights and its version.
+
+    Args:
+        network: Any weights; None for the untrained ones, which are made when they are needed:
+            the first ``PLAIN_TERMS`` terms of nodes, and texts until then, take numpy's way to the
+            same vectors (see ``untrained``), so that a small change costs no import of torch.
+        device: ``auto``, ``cpu`` or ``cuda``.
 
     Attributes:
         version: What its vectors are stamped with.
         dim: D, their length.
         device: Where it runs, ``cpu`` or ``cuda``.
+
+    Raises:
+        ConfigurationError: No such device.
     """
 
-    def __init__(self, network: Network, device: str) -> None:
+    def __init__(self, network: Network | None, device: str) -> None:
+        check_device(device)
         self.version = ENCODER_VERSION
         self.dim = ENCODER_DIM
-        self._device = choose_device(device)
-        network.as_module().to(self._device)
-        self._network = network
+        self._is_untrained = network is None
+        self._given_network = network
+        self._device_name = device
         self._idf = load_idf()
+        # A CUDA device that was asked for by name is used from the first term on.
+        self._plain_terms_left = PLAIN_TERMS if network is None and device != "cuda" else 0
+
+    @cached_property
+    def _device(self) -> "torch.device":
+        return choose_device(self._device_name)
+
+    @cached_property
+    def _network(self) -> Network:
+        network = make_network() if self._given_network is None else self._given_network
+        network.as_module().to(self._device)
+        return network
 
     @property
     def device(self) -> str:
@@ -64,18 +90,20 @@ class Encoder:
         Raises:
             ValueError: A text holds no word that is ever indexed.
         """
-        import torch
-
         bags = make_bags(_count_texts(texts), self._idf)
-        with torch.inference_mode():
-            x = project(self._network.text_projection, self._sum_bags(bags))
-            z = torch.nn.functional.normalize(self._network.text_mlp(x), dim=-1)
-        return z.cpu().numpy()
+        if self._plain_terms_left > 0:
+            return self.finish(untrained.embed_bags(bags))
+        return self.finish(torch_words.embed_texts(self._network, self._device, bags))
 
     @property
     def passes_messages(self) -> bool:
         """Whether a node's vector depends on its neighbours: not before a layer is trained."""
-        return any(not is_zero(layer.output) for layer in self._network.layers)
+        return bool(self._list_trained_layers())
+
+    def _list_trained_layers(self) -> list[Layer]:
+        if self._is_untrained:
+            return []
+        return [layer for layer in self._network.layers if not is_zero(layer.output)]
 
     def embed_words(
         self,
@@ -97,14 +125,18 @@ class Encoder:
         Returns:
             (B, D) float32, of any length; ``finish`` makes unit rows of them.
         """
-        import torch
-
         h = np.empty((len(types), ENCODER_DIM), np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(types), CHUNK_NODES):
-                stop = min(start + CHUNK_NODES, len(types))
-                h[start:stop] = self._embed_chunk(types, terms, fields, start, stop).cpu().numpy()
+        for start in range(0, len(types), CHUNK_NODES):
+            span = (start, min(start + CHUNK_NODES, len(types)))
+            nodes = make_node_bags(types, terms, self._idf, fields, span)
+            h[slice(*span)] = self._embed_nodes(nodes)
         return h
+
+    def _embed_nodes(self, nodes: NodeBags) -> npt.NDArray[np.float32]:
+        self._plain_terms_left -= nodes.term_count
+        if self._plain_terms_left > 0:
+            return untrained.embed_nodes(nodes)
+        return torch_words.embed_nodes(self._network, self._device, nodes)
 
     def pass_messages(
         self,
@@ -125,13 +157,13 @@ class Encoder:
         Raises:
             ValueError: ``h`` has not N rows.
         """
-        import torch
-
         if len(h) != node_count:
             raise ValueError(f"{len(h)} vectors for {node_count} nodes; give one a node.")
-        layers = [layer for layer in self._network.layers if not is_zero(layer.output)]
+        layers = self._list_trained_layers()
         if not layers:
             return None
+        import torch
+
         adjacency = Adjacency(edges, node_count)
         mean = make_mean_convolution()
         with torch.inference_mode():
@@ -171,39 +203,6 @@ class Encoder:
         passed = self.pass_messages(graph.edges, graph.node_count, h)
         return self.finish(h if passed is None else passed, out=h)
 
-    def _sum_bags(self, bags: Bags) -> "Tensor":
-        import torch
-
-        return torch.nn.functional.embedding_bag(
-            torch.from_numpy(bags.rows).to(self._device),
-            self._network.table.weight,
-            torch.from_numpy(bags.offsets).to(self._device),
-            mode="sum",
-            per_sample_weights=torch.from_numpy(bags.weights).to(self._device),
-        )
-
-    def _embed_chunk(
-        self,
-        types: npt.NDArray[np.integer],
-        terms: Mapping[TermField, TermMatrix],
-        fields: Collection[TermField],
-        start: int,
-        stop: int,
-    ) -> "Tensor":
-        import torch
-
-        types = types[start:stop].astype(np.int64)
-        x = self._network.types(torch.from_numpy(types).to(self._device))
-        wordless = np.ones(stop - start, bool)
-        for field in fields:
-            bags = make_bags(terms[field], self._idf, start, stop)
-            wordless &= bags.is_empty
-            summed = project(self._network.projections[field], self._sum_bags(bags))
-            x = x + self._network.field_weights[field] * summed
-        empty = torch.from_numpy(wordless).to(self._device)
-        x[empty] += self._network.table.weight[NO_WORDS_ROW]
-        return self._network.node_mlp(x)
-
 
 def _count_texts(texts: Sequence[str]) -> TermMatrix:
     counted = [count_terms(split_text(text)) for text in texts]
@@ -221,7 +220,7 @@ def _count_texts(texts: Sequence[str]) -> TermMatrix:
 
 
 def load_encoder(device: str = "auto") -> Encoder:
-    """Return the encoder, ready to run; the same weights every time.
+    """Return the encoder; the same weights every time. Torch is imported when it is needed.
 
     Args:
         device: ``auto`` takes CUDA where there is one, else the CPU; ``cpu``; ``cuda``.
@@ -229,7 +228,7 @@ def load_encoder(device: str = "auto") -> Encoder:
     Raises:
         ConfigurationError: No such device.
     """
-    return Encoder(make_network(), device)
+    return Encoder(None, device)
 
 
 def encode_graph(

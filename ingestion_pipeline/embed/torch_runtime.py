@@ -32,16 +32,27 @@ def make_mean_convolution() -> "SimpleConv":
     return SimpleConv(aggr="mean")
 
 
+def check_device(name: str) -> None:
+    """Refuse a device that is not there; ``auto`` and ``cpu`` are taken without importing torch.
+
+    Raises:
+        ConfigurationError: A name other than ``auto``, ``cpu`` or ``cuda``, or CUDA on a machine
+            without it.
+    """
+    if name not in {"auto", "cpu", "cuda"}:
+        raise ConfigurationError(f"Unknown device {name!r}; give auto, cpu or cuda.")
+    if name == "cuda":
+        choose_device(name)
+
+
 def choose_device(name: str) -> "torch.device":
     """Return the device of ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
 
     Raises:
-        ConfigurationError: Another name, or CUDA on a machine without it.
+        ConfigurationError: CUDA on a machine without it.
     """
     import torch
 
-    if name not in {"auto", "cpu", "cuda"}:
-        raise ConfigurationError(f"Unknown device {name!r}; give auto, cpu or cuda.")
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError(
             f"The device is set to cuda, but torch {torch.__version__} sees no CUDA GPU here. "

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingestion_pipeline.graph.collect import Files
+from ingestion_pipeline.graph.ranges import sort_unique
 
 Integers = npt.NDArray[np.int64]
 Ranges = tuple[Integers, Integers]
@@ -63,7 +64,7 @@ class Definitions:
         order = np.argsort(names, kind="stable")
         places, names, owners = places[order], names[order], owners[order]
         file_keys = names * file_count + owners
-        groups = np.unique(file_keys)
+        groups = sort_unique(file_keys)
         folder_keys = names * folder_count + folders[owners]
         by_folder = np.argsort(folder_keys, kind="stable")
         return cls(

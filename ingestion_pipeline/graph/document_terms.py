@@ -17,8 +17,9 @@ _Row = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def _count_row(words: Iterable[str]) -> _Row:
-    pairs = sorted(count_terms(words).items())
-    return tuple(term for term, _ in pairs), tuple(count for _, count in pairs)
+    counts = count_terms(words)
+    terms = sorted(counts)
+    return tuple(terms), tuple(map(counts.__getitem__, terms))
 
 
 @lru_cache(maxsize=100_000)
@@ -42,7 +43,7 @@ def _pack_places(path: PurePosixPath, structure: FileStructure) -> TermRows:
     known: dict[str, _Row] = {}
     rows = [_count_name(str(path.parent))]
     for parent in structure.parents.tolist():
-        outer = structure.names[parent] if parent >= 0 else ""
+        outer = str(structure.names[parent]) if parent >= 0 else ""
         if outer not in known:
             known[outer] = _count_row([*file_words, *split_text(outer)])
         rows.append(known[outer])

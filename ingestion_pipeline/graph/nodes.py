@@ -132,5 +132,6 @@ def make_nodes(structure: GraphStructure, files: Sequence[FileRows]) -> pd.DataF
         )
     ]
     nodes = pd.concat(parts, ignore_index=True)
+    nodes = nodes.assign(type=structure.types, file=structure.files)[list(_COLUMNS)]
     assert isinstance(nodes, pd.DataFrame)
-    return nodes.assign(type=structure.types, file=structure.files)[list(_COLUMNS)]
+    return nodes

@@ -18,7 +18,7 @@ from ingestion_pipeline.core.graph import NodeType
 from ingestion_pipeline.graph.collect import Files, ReferenceTable
 from ingestion_pipeline.graph.definitions import Definitions
 from ingestion_pipeline.graph.imports import FileImports
-from ingestion_pipeline.graph.ranges import expand_ranges, make_offsets
+from ingestion_pipeline.graph.ranges import expand_ranges, make_offsets, number_keys
 
 MAX_TARGETS = 4
 MAX_GLOBAL_TARGETS = 3
@@ -170,7 +170,7 @@ def _resolve(
     file_count = len(folders)
     files = np.repeat(np.arange(file_count), references.counts)
     sources = np.where(references.owners < 0, files, first_symbols[files] + references.owners)
-    keys, places = np.unique(references.names * np.int64(file_count) + files, return_inverse=True)
+    keys, places = number_keys(references.names * np.int64(file_count) + files)
     query_files = keys % max(file_count, 1)
     queries = Queries(keys // max(file_count, 1), query_files, folders[query_files])
     answers = resolve_names(queries, definitions, imports)

@@ -10,14 +10,14 @@ from ingestion_pipeline.core.records import FileStructure
 from ingestion_pipeline.graph.collect import Files, collect_files
 from ingestion_pipeline.graph.folders import find_folders, make_contains_edges
 from ingestion_pipeline.graph.imports import resolve_imports
-from ingestion_pipeline.graph.ranges import make_offsets
+from ingestion_pipeline.graph.ranges import make_offsets, sort_unique
 from ingestion_pipeline.graph.references import make_call_edges, make_inheritance_edges
 
 
 def _clean_edges(edges: npt.NDArray[np.int64], node_count: int) -> npt.NDArray[np.int64]:
     """Return the edges sorted by source and target, without self-loops and duplicates."""
     source, target = edges[:, edges[0] != edges[1]]
-    keys = np.unique(source * node_count + target)
+    keys = sort_unique(source * node_count + target)
     if not keys.size:
         return np.zeros((2, 0), np.int64)
     return np.stack(np.divmod(keys, node_count))

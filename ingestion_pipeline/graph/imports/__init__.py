@@ -8,6 +8,7 @@ too many files, or none, gives no edge.
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -42,13 +43,13 @@ RESOLVERS: dict[str, Callable[[str, str, PathIndex], list[int]]] = {
 """Family of languages → resolver; a family that is missing here imports nothing."""
 
 
-# Families whose targets mean the same from every file, and the one where the very file counts; for
-# the others the folder does.
+# Families whose targets mean the same from every file, and those where the very file counts; for
+# all others its folder does.
 _ABSOLUTE = frozenset({"csharp", "go", "java"})
 _BY_FILE = frozenset({"rust"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FileImports:
     """Which files each file imports.
 
@@ -65,38 +66,61 @@ class FileImports:
         counts = np.diff(self.offsets)
         return np.stack([np.repeat(np.arange(len(counts)), counts), self.targets])
 
+    @cached_property
+    def _keys(self) -> npt.NDArray[np.int64]:
+        """(E,) int64, source and target of each edge in one number, sorted."""
+        sources, targets = self.make_edges()
+        return sources * (len(self.offsets) - 1) + targets
+
     def contains(
         self, files: npt.NDArray[np.int64], targets: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.bool_]:
         """Tell for each pair whether the file imports the target."""
-        sources, found = self.make_edges()
-        file_count = len(self.offsets) - 1
-        # Sorted by file and target, hence by this key.
-        keys, wanted = sources * file_count + found, files * file_count + targets
-        places = np.searchsorted(keys, wanted)
-        places[places == len(keys)] = 0
-        return keys[places] == wanted if len(keys) else np.zeros(len(wanted), bool)
+        wanted = files * (len(self.offsets) - 1) + targets
+        if not len(self._keys):
+            return np.zeros(len(wanted), bool)
+        places = np.searchsorted(self._keys, wanted)
+        places[places == len(self._keys)] = 0
+        return self._keys[places] == wanted
 
 
-def _get_scope(family: str, path: str, target: str) -> str:
-    """Return the part of the importing file's path that a target's meaning depends on."""
-    if family in _ABSOLUTE or (family == "python" and not target.startswith(".")):
-        return ""
-    return path if family in _BY_FILE else get_parent(path)
+class _Meanings:
+    """Resolves targets, each but once in the places where it means the same.
+
+    Args:
+        index: Of all paths. Files are to be asked for in the order of their paths, so that only
+            one folder's answers are held.
+    """
+
+    def __init__(self, index: PathIndex) -> None:
+        self._index = index
+        self._everywhere: dict[tuple[str, str], list[int]] = {}
+        self._folder = ""
+        self._here: dict[tuple[str, str], list[int]] = {}
+
+    def find(self, family: str, path: str, target: str) -> list[int]:
+        """Return the files that a target means in a file of a family with a resolver."""
+        resolver = RESOLVERS[family]
+        if family in _BY_FILE:
+            return resolver(path, target, self._index)
+        if family in _ABSOLUTE or (family == "python" and not target.startswith(".")):
+            known = self._everywhere
+        else:
+            if self._folder != get_parent(path):
+                self._folder, self._here = get_parent(path), {}
+            known = self._here
+        if (family, target) not in known:
+            known[family, target] = resolver(path, target, self._index)
+        return known[family, target]
 
 
 def _resolve_files(files: Files) -> Iterator[list[int]]:
-    index = PathIndex(list(zip(files.paths, files.families, strict=True)))
-    known: dict[tuple[str, str, str], list[int]] = {}
+    meanings = _Meanings(PathIndex(list(zip(files.paths, files.families, strict=True))))
     rows = zip(files.paths, files.families, files.imports.list_files(), strict=True)
     for node, (path, family, targets) in enumerate(rows):
-        resolver = RESOLVERS.get(family)
         found: set[int] = set()
-        for target in targets if resolver else ():
-            key = (family, _get_scope(family, path, target), target)
-            if key not in known:
-                known[key] = resolver(path, target, index)
-            found.update(known[key])
+        for target in targets if family in RESOLVERS else ():
+            found.update(meanings.find(family, path, target))
         found.discard(node)
         yield sorted(found)
 
