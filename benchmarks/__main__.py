@@ -11,7 +11,19 @@ from pathlib import Path
 from benchmarks.machine import describe_load, describe_machine
 from benchmarks.report import Section, update_file
 
-NAMES = ("load", "run_overhead", "first_run", "fleet", "search", "sensor", "peak_memory")
+NAMES = (
+    "load",
+    "run_overhead",
+    "first_run",
+    "delta",
+    "cold_index",
+    "extraction",
+    "peers",
+    "fleet",
+    "search",
+    "sensor",
+    "peak_memory",
+)
 
 
 def main() -> None:
