@@ -21,8 +21,9 @@ from ingestion_pipeline.indexing.encoding import encode_facts
 from ingestion_pipeline.indexing.parse import ParseFiles
 from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
 from ingestion_pipeline.indexing.rules import IndexRules
-from ingestion_pipeline.parse import ParseLimits, ParsePool
 from ingestion_pipeline.parse.grammars import get_parser_version
+from ingestion_pipeline.parse.limits import ParseLimits
+from ingestion_pipeline.parse.pool import ParsePool
 from ingestion_pipeline.points.build import POINTS_VERSION
 from ingestion_pipeline.settings import MEBIBYTE, Settings
 from ingestion_pipeline.sources.git import GitLimits, GitMirror
@@ -133,7 +134,7 @@ class Services:
         """Yield the parser, its worker processes started at the first file."""
         workers = self.settings.parse_workers or os.cpu_count() or 1
         limits = ParseLimits(max_file_bytes=self.settings.max_file_kib * 1024)
-        with ParsePool(workers, limits, encode_facts) as pool:
+        with ParsePool(workers, encode_facts, limits) as pool:
             yield pool.parse
 
     def open_mirror(self, source: SourceId) -> GitMirror:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from ingestion_pipeline.cli.opening import console, open_command, track_reference
+from ingestion_pipeline.cli.opening import IGNORE_HELP, console, open_command, track_reference
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.clock import format_utc
 from ingestion_pipeline.core.repositories import TrackedRepository
@@ -21,16 +21,27 @@ from ingestion_pipeline.tracking.track import untrack_repository
 @click.option("--path", type=click.Path(path_type=Path), help="A git repository on this machine.")
 @click.option("--branch", "branches", multiple=True, help="Branch to index; may be repeated.")
 @click.option("--default-branch", is_flag=True, help="Index the default branch again.")
+@click.option("--ignore", "patterns", multiple=True, help=IGNORE_HELP)
+@click.option("--ignore-nothing", is_flag=True, help="Drop the patterns given with --ignore.")
 def track(
-    repository: str | None, path: Path | None, branches: tuple[str, ...], default_branch: bool
+    repository: str | None,
+    path: Path | None,
+    branches: tuple[str, ...],
+    default_branch: bool,
+    patterns: tuple[str, ...],
+    ignore_nothing: bool,
 ) -> None:
-    """Track REPOSITORY (owner/name or a URL), or change which branches are indexed."""
+    """Track REPOSITORY (owner/name or a URL), or change what is indexed of it."""
     if (repository is None) == (path is None):
         raise click.UsageError("Give either owner/name or --path DIRECTORY.")
     wanted = branches if branches or default_branch else None
     with open_command() as services, open_instance(services.settings) as instance:
         row = track_reference(
-            services, str(path) if path else str(repository), wanted, local=path is not None
+            services,
+            str(path) if path else str(repository),
+            wanted,
+            local=path is not None,
+            ignore_patterns=patterns if patterns or ignore_nothing else None,
         )
         sync_partitions(services, instance)
     names = ", ".join(row.tracked_branches) or "no branch yet: the repository is empty"
@@ -53,8 +64,8 @@ def untrack(partition: str, purge: bool) -> None:
             console.print(f"Untracked {partition} and deleted {deleted:,} points.", markup=False)
             return
     console.print(
-        f"Untracked {partition}. Its points stay until `ingestion-pipeline untrack {partition} "
-        "--purge`.",
+        f"Untracked {partition}. Its points go in {services.settings.purge_after_hours:g} hours, "
+        f"or now: ingestion-pipeline untrack {partition} --purge",
         markup=False,
     )
 

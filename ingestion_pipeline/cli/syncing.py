@@ -2,14 +2,19 @@
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import click
 import dagster as dg
-from rich.table import Table
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
 
 from ingestion_pipeline.cli.opening import (
+    IGNORE_HELP,
     console,
     looks_like_path,
     open_command,
@@ -19,13 +24,23 @@ from ingestion_pipeline.cli.searching import find_by_words, print_hits
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.errors import HostUnavailableError, RepositoryNotTrackedError
 from ingestion_pipeline.core.points import PointFilter
-from ingestion_pipeline.core.repositories import TrackedRepository
+from ingestion_pipeline.core.repositories import SourceKind, TrackedRepository
 from ingestion_pipeline.core.terms import split_identifier
 from ingestion_pipeline.freshness.evidence import Action
+from ingestion_pipeline.indexing.progress import Snapshot
+from ingestion_pipeline.indexing.rules import SyncOptions
 from ingestion_pipeline.orchestration.freshness_check import check_freshness, sync_partitions
 from ingestion_pipeline.orchestration.instance import open_instance
 from ingestion_pipeline.orchestration.launch import SyncFailedError, SyncRun, sync_partition
+from ingestion_pipeline.orchestration.preview import (
+    describe_preview,
+    preview_repository,
+    require_known,
+)
+from ingestion_pipeline.orchestration.run_progress import show_in_terminal
+from ingestion_pipeline.parse.ignore import validate_ignore_patterns
 from ingestion_pipeline.search.hits import SearchFilters
+from ingestion_pipeline.tracking.branches import validate_branches
 
 STAGES = ("clone", "parse", "embed", "upsert")
 _SAMPLE_SYMBOLS = 2000
@@ -40,7 +55,7 @@ def run(repository: str, branches: tuple[str, ...]) -> None:
         local = looks_like_path(repository)
         row = track_reference(services, repository, branches or None, local=local)
         sync_partitions(services, instance)
-        with console.status(f"Indexing {row.partition_key} …"):
+        with show_progress(row.partition_key):
             finished = sync_partition(instance, row.partition_key)
         print_sync(row.partition_key, finished)
         print_samples(services, row)
@@ -50,15 +65,40 @@ def run(repository: str, branches: tuple[str, ...]) -> None:
 @click.command()
 @click.argument("partitions", nargs=-1)
 @click.option("--force", is_flag=True, help="Also what is up to date.")
-def sync(partitions: tuple[str, ...], force: bool) -> None:
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what would be done, and what it would cost."
+)
+@click.option("--full-reindex", is_flag=True, help="Parse, embed and write every file again.")
+@click.option("--branch", "branches", multiple=True, help="Index these branches from now on.")
+@click.option("--ignore", "patterns", multiple=True, help=IGNORE_HELP)
+@click.option(
+    "--allow-mass-deletion", is_flag=True, help="Go on though most of a repository is gone."
+)
+def sync(
+    partitions: tuple[str, ...],
+    force: bool,
+    dry_run: bool,
+    full_reindex: bool,
+    branches: tuple[str, ...],
+    patterns: tuple[str, ...],
+    allow_mass_deletion: bool,
+) -> None:
     """Index every stale repository, or the PARTITIONS (owner/name) given, one after another."""
+    options = SyncOptions(full_reindex, allow_mass_deletion)
+    if not partitions and (branches or patterns or allow_mass_deletion):
+        raise click.UsageError("Name the PARTITIONS that --branch, --ignore or … are for.")
     failures: list[str] = []
     with open_command() as services, open_instance(services.settings) as instance:
+        if dry_run:
+            _preview(services, instance, partitions, options, branches, patterns)
+            return
+        _change_options(services, partitions, branches, patterns)
+        force = force or full_reindex or allow_mass_deletion
         keys, problem = _choose(services, instance, partitions, force=force)
         for key in keys:
             try:
-                with console.status(f"Indexing {key} …"):
-                    finished = sync_partition(instance, key)
+                with show_progress(key):
+                    finished = sync_partition(instance, key, options)
             except SyncFailedError as error:
                 failures.append(key)
                 console.print(f"{key}: failed: {error}", markup=False, style="red")
@@ -70,6 +110,72 @@ def sync(partitions: tuple[str, ...], force: bool) -> None:
         raise HostUnavailableError(f"Not every repository could be checked. {problem}")
 
 
+def _preview(
+    services: Services,
+    instance: dg.DagsterInstance,
+    partitions: tuple[str, ...],
+    options: SyncOptions,
+    branches: tuple[str, ...],
+    patterns: tuple[str, ...],
+) -> None:
+    """Print what a sync would do; nothing is stored."""
+    keys = partitions or tuple(row.partition_key for row in services.state.list_repositories())
+    for key in keys:
+        row = require_known(services, key)
+        if branches:
+            row = replace(row, branches=validate_branches(branches))
+        if patterns:
+            validate_ignore_patterns(patterns)
+            row = replace(row, ignore_patterns=patterns)
+        for line in describe_preview(preview_repository(services, row, options)):
+            console.print(line, markup=False)
+
+
+def _change_options(
+    services: Services,
+    partitions: tuple[str, ...],
+    branches: tuple[str, ...],
+    patterns: tuple[str, ...],
+) -> None:
+    """Keep the options of a sync, or the next sensor tick would undo what they did."""
+    if not branches and not patterns:
+        return
+    for row in _find_rows(services, partitions):
+        local = row.source.kind is SourceKind.LOCAL
+        reference = row.hosted.clone_url if local else row.partition_key
+        track_reference(
+            services, reference, branches or None, local=local, ignore_patterns=patterns or None
+        )
+
+
+@contextmanager
+def show_progress(partition_key: str) -> Iterator[None]:
+    """Show the progress of the runs of this process as a bar, where there is a terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[count]}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[current]}", table_column=Column(no_wrap=True, ratio=1)),
+    )
+    with Progress(*columns, console=console, transient=True, expand=True) as bars:
+        task = bars.add_task(escape(partition_key), total=None, count="", current="")
+
+        def show(snapshot: Snapshot) -> None:
+            count = f"{snapshot.done:,}/{snapshot.total:,}" if snapshot.total else ""
+            bars.update(
+                task,
+                description=f"{escape(partition_key)} {snapshot.stage}",
+                completed=snapshot.done,
+                total=snapshot.total or None,
+                count=count,
+                current=escape(snapshot.current),
+            )
+
+        with show_in_terminal(show):
+            yield
+
+
 def print_sync(partition_key: str, finished: SyncRun) -> None:
     """Print what a run did and how long each stage took."""
     facts = finished.metadata
@@ -77,7 +183,8 @@ def print_sync(partition_key: str, finished: SyncRun) -> None:
         f"Indexed {partition_key} at {facts['head']}: {facts['files']:,} files, "
         f"{facts['symbols']:,} symbols, {facts['points']:,} points "
         f"({facts['points_added']:,} added, {facts['points_changed']:,} changed, "
-        f"{facts['points_deleted']:,} deleted; {facts['files_parsed']:,} files parsed).",
+        f"{facts['points_deleted']:,} deleted; {facts['files_parsed']:,} files parsed, "
+        f"{facts['points_embedded']:,} points embedded).",
         markup=False,
     )
     table = Table(*STAGES, "together", title="seconds")
@@ -104,13 +211,7 @@ def _choose(
     """Return the partitions to index, and why some could not be asked about, "" when all were."""
     notes = sync_partitions(services, instance)
     rows = services.state.list_repositories()
-    known = {row.partition_key: row for row in rows}
-    for key in partitions:
-        if key not in known:
-            raise RepositoryNotTrackedError(
-                f"{key} is not tracked. Track it first: ingestion-pipeline track {key}"
-            )
-    wanted = [known[key] for key in partitions] if partitions else rows
+    wanted = _find_rows(services, partitions) if partitions else rows
     if force:
         return [row.partition_key for row in wanted], ""
     check = check_freshness(services, instance, wanted)
@@ -126,6 +227,16 @@ def _choose(
         if decision not in chosen:
             console.print(f"{decision.partition_key}: {decision.reason}", markup=False)
     return [decision.partition_key for decision in chosen], check.report.problem
+
+
+def _find_rows(services: Services, partitions: tuple[str, ...]) -> list[TrackedRepository]:
+    known = {row.partition_key: row for row in services.state.list_repositories()}
+    for key in partitions:
+        if key not in known:
+            raise RepositoryNotTrackedError(
+                f"{key} is not tracked. Track it first: ingestion-pipeline track {key}"
+            )
+    return [known[key] for key in partitions]
 
 
 def _pick_words(services: Services, row: TrackedRepository) -> str:

@@ -22,7 +22,6 @@ from ingestion_pipeline.embed import ENCODER_DIM
 from ingestion_pipeline.embed.sparse import make_query_sparse, make_sparse_vectors_of
 from ingestion_pipeline.graph import join_document_terms, make_document_terms
 from ingestion_pipeline.indexing.changes import load_changes
-from ingestion_pipeline.indexing.clone import IndexTarget, make_context
 from ingestion_pipeline.indexing.handles import (
     ClonedBranch,
     ClonedRepository,
@@ -31,7 +30,9 @@ from ingestion_pipeline.indexing.handles import (
 )
 from ingestion_pipeline.indexing.layout import VectorLayout, load_layout
 from ingestion_pipeline.indexing.parse import read_skipped
+from ingestion_pipeline.indexing.planning import make_context, make_document_context
 from ingestion_pipeline.indexing.progress import Progress
+from ingestion_pipeline.indexing.target import IndexTarget
 from ingestion_pipeline.indexing.words import get_node_types
 from ingestion_pipeline.points.build import (
     BranchContext,
@@ -72,7 +73,8 @@ def upsert_points(
     for branch in cloned.branches:
         stamp = IndexStamp(branch.head_sha, cloned.pushed_at, indexed_at)
         context = make_context(cloned.repository, branch.branch, stamp)
-        step = _UpsertStep(branch, context, target, progress, counts)
+        digest = make_document_context(cloned.repository, branch.branch, target.rules)
+        step = _UpsertStep(branch, context, target, progress, counts, digest)
         if branch.unchanged:
             step.restamp()
         else:
@@ -110,6 +112,7 @@ class _UpsertStep:
         target: IndexTarget,
         progress: Progress,
         counts: WriteCounts,
+        digest: str,
     ) -> None:
         self._branch = branch
         self._context = context
@@ -117,7 +120,7 @@ class _UpsertStep:
         self._progress = progress
         self._counts = counts
         self._source = context.repository.source
-        self._digest = f"{context.digest()}/{target.rules.max_file_bytes}"
+        self._digest = digest
         self._writer = BranchWriter(
             target.store, target.state, target.collection, self._source, branch.branch
         )

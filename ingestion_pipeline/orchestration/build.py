@@ -5,6 +5,7 @@ import dagster as dg
 from ingestion_pipeline.orchestration.assets import repository_points
 from ingestion_pipeline.orchestration.checks import all_checks
 from ingestion_pipeline.orchestration.jobs import sync_repository
+from ingestion_pipeline.orchestration.preview import preview_job
 from ingestion_pipeline.orchestration.resources import (
     OpenServices,
     make_resources,
@@ -27,7 +28,7 @@ def build_definitions(open_pipeline: OpenServices = open_configured_services) ->
     return dg.Definitions(
         assets=[repository_points],
         asset_checks=list(all_checks()),
-        jobs=[sync_repository],
+        jobs=[sync_repository, preview_job],
         sensors=[make_freshness_sensor(settings)],
         schedules=[make_reconciliation_schedule(settings)],
         resources=make_resources(open_pipeline),

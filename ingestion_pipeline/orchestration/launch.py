@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from ingestion_pipeline.core.errors import IngestionError
+from ingestion_pipeline.indexing.rules import SyncOptions
+from ingestion_pipeline.orchestration.assets import repository_points
 from ingestion_pipeline.orchestration.build import build_definitions
 from ingestion_pipeline.orchestration.jobs import SYNC_JOB_NAME
 from ingestion_pipeline.orchestration.run_process import make_process_tags
@@ -32,7 +35,11 @@ class SyncRun:
     failed_checks: tuple[str, ...]
 
 
-def sync_partition(instance: dg.DagsterInstance, partition_key: str) -> SyncRun:
+def sync_partition(
+    instance: dg.DagsterInstance,
+    partition_key: str,
+    options: SyncOptions = SyncOptions(),  # noqa: B008 - frozen
+) -> SyncRun:
     """Materialize one partition now and wait for it.
 
     Raises:
@@ -45,7 +52,7 @@ def sync_partition(instance: dg.DagsterInstance, partition_key: str) -> SyncRun:
     result = job.execute_in_process(
         instance=instance,
         partition_key=partition_key,
-        run_config=quiet,
+        run_config=quiet | make_run_config(options),
         raise_on_error=False,
         tags=make_process_tags(),
     )
@@ -60,6 +67,13 @@ def sync_partition(instance: dg.DagsterInstance, partition_key: str) -> SyncRun:
     )
     metadata = {name: value.value for name, value in shown.items()}
     return SyncRun(result.run_id, metadata, failed)
+
+
+def make_run_config(options: SyncOptions) -> dict[str, Any]:
+    """Return the run config that carries options to the first op."""
+    asset = repository_points.node_def.name
+    config = {"clone_repository": {"config": asdict(options)}}
+    return {"ops": {asset: {"ops": config}}}
 
 
 def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:

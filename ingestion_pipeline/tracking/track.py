@@ -32,6 +32,7 @@ def track_repository(
     state: StateStore,
     clock: Clock,
     kind: SourceKind = SourceKind.GITHUB,
+    ignore_patterns: Sequence[str] | None = None,
 ) -> TrackedRepository:
     """Begin to track a repository, or change what is tracked of it.
 
@@ -44,6 +45,8 @@ def track_repository(
         state: Where the row goes.
         clock: Says when tracking began.
         kind: Which host to ask.
+        ignore_patterns: Files to leave out from now on, lines of gitignore syntax; None keeps those
+            of a repository that is tracked already.
 
     Returns:
         The row as it was stored.
@@ -61,6 +64,8 @@ def track_repository(
     host = get_host(hosts, kind)
     hosted = host.find_repository(reference)
     row = _build_row(hosted, wanted, state.find_source(hosted.source), clock.now())
+    if ignore_patterns is not None:
+        row = replace(row, ignore_patterns=tuple(ignore_patterns))
     if wanted:
         _require_branches(host, row)
     _free_key(row, hosts, state)

@@ -75,6 +75,12 @@ def make_writer(store: Any, state: Any) -> BranchWriter:
     return BranchWriter(store, state, COLLECTION, SOURCE, BRANCH)
 
 
+def write_tree(store: Any, state: Any, tree: Tree) -> WriteCounts:
+    """Write the complete content of the branch: what the state knows besides it is gone."""
+    removed = sorted(set(state.list_document_versions(SOURCE, BRANCH)) - set(tree))
+    return make_writer(store, state).write_documents(make_documents(tree), removed)
+
+
 def stored_versions(store: FakePointStore) -> dict[str, int]:
     points = store.scroll(COLLECTION, branch_filter(SOURCE, BRANCH))
     return {p.id: p.payload["version"] for p in points if "version" in p.payload}
@@ -107,14 +113,12 @@ def test_after_any_crashes_the_next_sync_leaves_exactly_the_tree(
     for number, tree in enumerate(trees):
         at_write, before = crashes[number] if number < len(crashes) else (None, False)
         plan = CrashPlan(at_write, before=before)
-        writer = make_writer(
-            CrashingProxy(store, plan, STORE_WRITES), CrashingProxy(state, plan, STATE_WRITES)
-        )
+        dying = CrashingProxy(store, plan, STORE_WRITES), CrashingProxy(state, plan, STATE_WRITES)
         try:
-            writer.write_documents(make_documents(tree))
+            write_tree(*dying, tree)
         except Crash:
             continue
-    make_writer(store, state).write_documents(make_documents(last))
+    write_tree(store, state, last)
     assert stored_versions(store) == expected_versions(last)
     assert state.count_points(SOURCE, BRANCH) == len(expected_versions(last))
 
@@ -123,9 +127,9 @@ def test_after_any_crashes_the_next_sync_leaves_exactly_the_tree(
 @given(before=TREES, after=TREES)
 def test_only_what_changed_is_written(before: Tree, after: Tree) -> None:
     store, state = make_store(), FakeStateStore()
-    make_writer(store, state).write_documents(make_documents(before))
+    write_tree(store, state, before)
     written = len(store.upserted_ids)
-    counts = make_writer(store, state).write_documents(make_documents(after))
+    counts = write_tree(store, state, after)
     old, new = expected_versions(before), expected_versions(after)
     assert counts == WriteCounts(
         added=len(new.keys() - old.keys()),
