@@ -21,11 +21,19 @@ STALL = "stall"
 
 @dataclass(frozen=True, slots=True)
 class SeenRequest:
-    """One request as it arrived."""
+    """One request as it arrived.
+
+    Args:
+        method: HTTP method.
+        path: With the query.
+        authorization: The header, "" for none.
+        wants: How many objects it asks for.
+    """
 
     method: str
     path: str
     authorization: str
+    wants: int = 0
 
 
 @dataclass
@@ -36,19 +44,24 @@ class GitHttpServer:
         root: Folder of bare repositories.
         token: Asked for as ``x-access-token``'s password; "" asks for nothing.
         supports_filter: Whether blobs can be left out.
+        gives_any_object: False speaks the older protocol, in which nothing but the heads of
+            branches can be asked for.
         status: Answered to everything instead of git when set.
         redirect_to: Sent as ``Location`` with status 301 when set.
         misbehaviour: ``HANG`` never answers the pack request; ``TRUNCATE`` closes in the middle of
             the pack; ``STALL`` sends half of it and then nothing more.
+        cut_after_bytes: Where ``TRUNCATE`` and ``STALL`` cut; None for the middle.
         requests: What arrived, in order.
     """
 
     root: Path
     token: str = ""
     supports_filter: bool = True
+    gives_any_object: bool = True
     status: int = 0
     redirect_to: str = ""
     misbehaviour: str = ""
+    cut_after_bytes: int | None = None
     requests: list[SeenRequest] = field(default_factory=list[SeenRequest])
 
     def __enter__(self) -> Self:
@@ -108,7 +121,9 @@ class GitHttpServer:
             "GIT_CONFIG_COUNT": str(len(config)),
             "GIT_PROJECT_ROOT": str(self.root),
             "GIT_HTTP_EXPORT_ALL": "1",
-            "GIT_PROTOCOL": handler.headers.get("Git-Protocol", ""),
+            "GIT_PROTOCOL": (
+                handler.headers.get("Git-Protocol", "") if self.gives_any_object else ""
+            ),
             "PATH_INFO": bare_path,
             "QUERY_STRING": query,
             "REQUEST_METHOD": handler.command,
@@ -143,7 +158,8 @@ class _GitHandler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bytes) -> None:
         authorization = self.headers.get("Authorization", "")
-        self.owner.requests.append(SeenRequest(self.command, self.path, authorization))
+        wants = sum(line[4:9] == b"want " for line in body.split(b"\n"))
+        self.owner.requests.append(SeenRequest(self.command, self.path, authorization, wants))
         if self.owner.status:
             self._send(self.owner.status, [], b"no")
         elif self.owner.redirect_to:
@@ -181,7 +197,9 @@ class _GitHandler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if cut else content)
+        end = self.owner.cut_after_bytes
+        middle = len(content) // 2
+        self.wfile.write(content[: middle if end is None else end] if cut else content)
         if cut and self.owner.misbehaviour == STALL:
             self.wfile.flush()
             self.owner.wait_until_released()

@@ -93,7 +93,7 @@ def build_fetch_environment(
 
     Args:
         source: Where to fetch from, and the token.
-        limits: For the filter and the time limits.
+        limits: For the time limits.
         check_objects: Whether fsck looks at every object that comes in.
 
     Raises:
@@ -111,7 +111,7 @@ def build_fetch_environment(
         "remote.origin.url": source.url,
         # Known here only, so that no reading command would ever fetch a missing blob.
         "remote.origin.promisor": "true",
-        "remote.origin.partialCloneFilter": f"blob:limit={limits.max_file_bytes + 1}",
+        "remote.origin.partialCloneFilter": "blob:none",
     }
     if source.authorization:
         if not re.fullmatch(r"[\x20-\x7e]+", source.authorization):

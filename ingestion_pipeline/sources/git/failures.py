@@ -26,6 +26,9 @@ from ingestion_pipeline.sources.git.limits import GitLimits
 from ingestion_pipeline.sources.git.process import GitOutcome
 
 MISSING_REF = re.compile(r"couldn't find remote ref|invalid refspec")
+FILE_TOO_LARGE = re.compile(r"File too large|signal:? 25")
+# git's upload-pack, git's own client on the older protocol, and JGit.
+UNKNOWN_OBJECT = re.compile(r"not our ref|unadvertised object|want [0-9a-f]{40,64} not valid")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _LONGEST_EXCERPT = 400
 
@@ -136,7 +139,7 @@ def explain_failure(
         return _explain_timeout(source, limits, received_bytes)
     # Names may hold any of the words that are looked for, and so may what the server says.
     text = re.sub(r"(?m)^remote: .*$", "", outcome.stderr.replace(source.url, "URL"))
-    if re.search(r"File too large|signal:? 25", text):
+    if FILE_TOO_LARGE.search(text):
         return make_size_error(source.url, limits)
     if re.search(r"signal:? 24|CPU time limit", text):
         return _explain_timeout(source, limits, received_bytes=1)

@@ -5,22 +5,29 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ingestion_pipeline.core.code import SourceFile, TreeEntry
+from ingestion_pipeline.core.code import SkippedFile, SourceFile, TreeEntry
 from ingestion_pipeline.core.code_host import FetchSource
 from ingestion_pipeline.core.errors import HostNotAllowedError, RepositoryBusyError
-from ingestion_pipeline.sources.git import mirror_files, remote, trees
+from ingestion_pipeline.sources.git import history, mirror_files, remote, trees
+from ingestion_pipeline.sources.git.blobs import BlobRequest, FetchedBlobs
 from ingestion_pipeline.sources.git.environment import find_protocol
 from ingestion_pipeline.sources.git.failures import make_size_error, make_unexplained_error
+from ingestion_pipeline.sources.git.history import CommitCount
 from ingestion_pipeline.sources.git.limits import GitLimits
-from ingestion_pipeline.sources.git.mirror_files import MirrorDamagedError
+from ingestion_pipeline.sources.git.mirror_files import Manifest, MirrorDamagedError
+from ingestion_pipeline.sources.git.packs import MergeFailedError, merge_packs
 from ingestion_pipeline.sources.git.remote import FetchedHeads, UnexplainedFailureError
 
 _logger = logging.getLogger(__name__)
+_UNFILTERED_NOTE = (
+    "The server cannot leave files out, so a fetch brings all files of the newest commit, however "
+    "large."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +37,12 @@ class FetchResult:
     Args:
         heads: Branch to commit sha, for those of the wanted branches that exist.
         is_empty: The repository has no branch at all.
-        commits_pulled: New commits, None while only the newest one is fetched.
+        commits_pulled: Commits of the heads that the heads of the last fetch did not have, all of
+            them at the first fetch; None when they could not be counted, ``notes`` says why.
         duration_seconds: Waiting for the lock included.
         rebuilt_because: Why the mirror was built from nothing, "" when it was only brought up to
             date.
+        notes: What an operator should know about the server.
     """
 
     heads: Mapping[str, str]
@@ -41,14 +50,20 @@ class FetchResult:
     commits_pulled: int | None
     duration_seconds: float
     rebuilt_because: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class GitMirror:
     """The objects of one repository's tracked branches, shared by all of them.
 
-    Holds the newest commit of each branch and, where the server can leave them out, no blob over
-    the limit. Concurrent fetches wait for one another. Readers take no lock: a fetch only adds, and
-    the rare rebuild makes a reader fail with ``MirrorDamagedError``, never see half of a tree.
+    Holds the newest commit of each branch with its trees (``--depth=1 --filter=blob:none``), and
+    those blobs that ``fetch_blobs`` was asked for. All commits, without trees, are in a second
+    repository inside, which counts them: see ``history`` for why that is cheaper than the trees of
+    a long history and why a shallow repository alone cannot count.
+
+    Concurrent fetches wait for one another. Readers take no lock: a fetch only adds, merged packs
+    hold what the small ones held, and the rare rebuild makes a reader fail with
+    ``MirrorDamagedError``, never see half of a tree.
 
     Args:
         path: The bare repository's folder; ``.building``, ``.discarded`` and ``.lock`` are put
@@ -85,15 +100,54 @@ class GitMirror:
             HostNotAllowedError: The URL's protocol is not allowed.
             RepositoryBusyError: Another fetch held the mirror all the time.
         """
-        if find_protocol(source.url) not in self._allowed_protocols:
-            raise HostNotAllowedError(
-                f"{source.url}: only {', '.join(sorted(self._allowed_protocols))} may be fetched."
-            )
+        self._check_protocol(source)
         begin = time.monotonic()
         with self._locked():
             fetched, reason = self._fetch_or_rebuild(source, branches)
+            count = self._count_commits(source, fetched)
         seconds = time.monotonic() - begin
-        return FetchResult(fetched.heads, fetched.is_empty, None, seconds, reason)
+        notes = (count.unknown_because, "" if fetched.is_filtered else _UNFILTERED_NOTE)
+        return FetchResult(
+            *(fetched.heads, fetched.is_empty, count.pulled, seconds, reason),
+            notes=tuple(note for note in notes if note),
+        )
+
+    def fetch_blobs(self, source: FetchSource, blob_shas: Iterable[str]) -> FetchedBlobs:
+        """Fetch those of the blobs that the mirror lacks, in one request; none when it lacks none.
+
+        Afterwards every one is there, except those over ``max_file_bytes`` that could be left out.
+
+        Args:
+            source: As for ``fetch``, which has to come first.
+            blob_shas: Of any branch's files, as ``list_tree`` gave them.
+
+        Raises:
+            MirrorDamagedError: The mirror is damaged; the next ``fetch`` builds it anew.
+            TransientError: The connection broke, or the branches have moved on and the blobs are
+                gone. What was there before is there still.
+            RepositoryLimitError: The blobs together are over the limit, or took too long.
+            ValueError: Not a full object id.
+            IngestionError: The others that ``fetch`` raises for the server's answers.
+        """
+        wanted = list(blob_shas)
+        trees.check_ids(wanted)
+        self._check_protocol(source)
+        with self._locked(), self._noticing_damage():
+            self._check_undamaged()
+            return BlobRequest(self.path, source, self._limits).fetch(wanted)
+
+    def read_sizes(self, blob_shas: Iterable[str]) -> Mapping[str, int]:
+        """Return the size in bytes of those blobs that are in the mirror; the others are absent.
+
+        Raises:
+            MirrorDamagedError: See ``list_tree``.
+            ValueError: Not a full object id.
+        """
+        wanted = list(dict.fromkeys(blob_shas))
+        trees.check_ids(wanted)
+        with self._noticing_damage():
+            self._check_undamaged()
+            return trees.read_sizes(self.path, wanted)
 
     def remove(self) -> None:
         """Delete the mirror; nothing happens when there is none.
@@ -107,6 +161,8 @@ class GitMirror:
     def list_tree(self, commit_sha: str) -> list[TreeEntry]:
         """Return everything that a fetched commit holds: all of it, or an error.
 
+        Sizes are -1, not known: see ``read_sizes``.
+
         Raises:
             MirrorDamagedError: Objects are missing or broken, or the commit was never fetched; the
                 next fetch builds the mirror anew.
@@ -115,26 +171,51 @@ class GitMirror:
             ValueError: ``commit_sha`` is not a full object id.
         """
         with self._noticing_damage():
-            damage = mirror_files.find_damage(self.path)
-            if damage:
-                raise MirrorDamagedError(f"Mirror {self.path.name}: {damage}.")
+            self._check_undamaged()
             return trees.list_tree(self.path, commit_sha, self._limits)
 
-    def read_files(self, entries: Iterable[TreeEntry]) -> Iterator[SourceFile]:
+    def read_files(self, entries: Iterable[TreeEntry]) -> Iterator[SourceFile | SkippedFile]:
         """Yield the contents of listed files, in order, one in memory at a time.
 
+        A file over ``max_file_bytes`` is yielded as ``SkippedFile`` with the reason ``too large``.
+
         Raises:
-            MirrorDamagedError: A blob is missing or broken; see ``list_tree``.
-            RepositoryLimitError: A file is over ``max_file_bytes``.
+            BlobMissingError: ``fetch_blobs`` was not asked for a blob, or the mirror was built anew
+                since then.
+            MirrorDamagedError: A blob is broken, or was in a pack that is lost; see ``list_tree``.
             ValueError: An entry is a symlink or a submodule; raised at once.
         """
         wanted = list(entries)
         trees.check_readable(wanted)
         return self._read(wanted)
 
-    def _read(self, entries: Sequence[TreeEntry]) -> Iterator[SourceFile]:
+    def _read(self, entries: Sequence[TreeEntry]) -> Iterator[SourceFile | SkippedFile]:
+        manifest = mirror_files.read_manifest(self.path) or Manifest()
         with self._noticing_damage():
-            yield from trees.read_files(self.path, entries, self._limits)
+            try:
+                yield from trees.read_files(self.path, entries, self._limits, manifest.left_out)
+            except trees.BlobMissingError as missing:
+                self._check_undamaged()
+                raise trees.BlobMissingError(
+                    f"{missing} The mirror {self.path} is sound but never got it, or was built "
+                    "anew meanwhile. Start again from the clone."
+                ) from missing
+
+    def _check_protocol(self, source: FetchSource) -> None:
+        if find_protocol(source.url) not in self._allowed_protocols:
+            raise HostNotAllowedError(
+                f"{source.url}: only {', '.join(sorted(self._allowed_protocols))} may be fetched."
+            )
+
+    def _check_undamaged(self) -> None:
+        damage = mirror_files.find_damage(self.path)
+        if damage:
+            raise MirrorDamagedError(f"Mirror {self.path.name}: {damage}.")
+
+    def _count_commits(self, source: FetchSource, fetched: FetchedHeads) -> CommitCount:
+        if not fetched.is_filtered:
+            return CommitCount(None, "The server cannot send commits alone, to be counted.")
+        return history.count_pulled(self.path, source, fetched.heads.values(), self._limits)
 
     @contextmanager
     def _noticing_damage(self) -> Iterator[None]:
@@ -176,7 +257,7 @@ class GitMirror:
             try:
                 fetched = self._update(source, branches)
                 reason = mirror_files.find_excess(self.path, self._limits)
-            except UnexplainedFailureError as failure:
+            except (UnexplainedFailureError, MergeFailedError) as failure:
                 reason = f"git could not go on with it: {failure}"
             else:
                 if not reason:
@@ -185,10 +266,15 @@ class GitMirror:
         return self._rebuild(source, branches), reason
 
     def _update(self, source: FetchSource, branches: Sequence[str]) -> FetchedHeads:
-        fetched = remote.fetch_branches(self.path, source, branches, self._limits)
-        # Never more than before, or the mirror would have been rebuilt: the lowest limit counts,
-        # because blobs that a fetch left out do not come with a later one.
-        mirror_files.write_manifest(self.path, self._limits.max_file_bytes)
+        manifest = mirror_files.read_manifest(self.path) or Manifest()
+        object_filter = remote.NO_BLOBS
+        if manifest.complete_below is not None:
+            # Never less than the limit now, or the mirror would have been rebuilt.
+            object_filter = f"blob:limit={manifest.complete_below + 1}"
+        fetched = remote.fetch_branches(self.path, source, branches, self._limits, object_filter)
+        updated = replace(manifest, branches=tuple(fetched.heads), superseded=())
+        mirror_files.write_manifest(self.path, updated)
+        merge_packs(self.path, self._limits)
         return fetched
 
     def _rebuild(
@@ -206,6 +292,6 @@ class GitMirror:
         if mirror_files.measure_bytes(building) > self._limits.max_repository_bytes:
             mirror_files.mark_damaged(self.path)
             raise make_size_error(source.url, self._limits)
-        mirror_files.write_manifest(building, self._limits.max_file_bytes)
+        mirror_files.write_manifest(building, Manifest(branches=tuple(fetched.heads)))
         mirror_files.swap_in(building, self.path)
         return fetched

@@ -38,7 +38,10 @@ class GitOutcome:
 
 
 def run_supervised(
-    arguments: Sequence[str], environment: Mapping[str, str], limits: GitLimits
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    limits: GitLimits,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
 ) -> GitOutcome:
     """Run a git command that starts further processes, under time, CPU and file size limits.
 
@@ -56,7 +59,7 @@ def run_supervised(
                     *(str(limits.max_repository_bytes), str(int(limits.timeout_seconds) + 1)),
                     *(find_git(), *arguments),
                 ],
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 env=dict(environment),

@@ -164,10 +164,10 @@ def test_a_bit_that_flipped_in_a_pack_is_an_error_and_the_next_fetch_mends_it(
     _rewrite(pack, bytes(content))
 
     with pytest.raises(MirrorDamagedError):
-        read_commit(mirror, head)
+        read_commit(mirror, source, head)
 
     assert "found damaged" in mirror.fetch(source, ["main"]).rebuilt_because
-    assert len(read_commit(mirror, head)["noise.txt"]) == 50_000
+    assert len(read_commit(mirror, source, head)["noise.txt"]) == 50_000
 
 
 def test_a_commit_that_was_never_fetched_is_an_error(

@@ -41,7 +41,7 @@ def test_the_first_fetch_builds_the_mirror(
     assert fetched.heads == {"main": repository.head()}
     assert not fetched.is_empty
     assert fetched.rebuilt_because == "there is no mirror yet"
-    assert read_commit(mirror, repository.head()) == {
+    assert read_commit(mirror, source, repository.head()) == {
         "README.md": b"# Hello\n",
         "src/app.py": b"print('hello')\n",
     }
@@ -58,7 +58,7 @@ def test_a_push_moves_the_mirror_without_building_it_anew(
 
     assert fetched.heads == {"main": repository.head()}
     assert fetched.rebuilt_because == ""
-    assert read_commit(mirror, repository.head()) == {"src/main.py": b"print('hello')\n"}
+    assert read_commit(mirror, source, repository.head()) == {"src/main.py": b"print('hello')\n"}
 
 
 def test_a_force_push_is_followed(
@@ -72,7 +72,7 @@ def test_a_force_push_is_followed(
     fetched = mirror.fetch(source, ["main"])
 
     assert fetched.rebuilt_because == ""
-    assert read_commit(mirror, fetched.heads["main"]) == {"other.txt": b"new history\n"}
+    assert read_commit(mirror, source, fetched.heads["main"]) == {"other.txt": b"new history\n"}
 
 
 def test_branches_share_a_mirror_and_may_replace_one_another(
@@ -87,7 +87,7 @@ def test_branches_share_a_mirror_and_may_replace_one_another(
     fetched = mirror.fetch(source, ["topic/part", "main", "Main"])
 
     assert fetched.heads == {b: repository.head(b) for b in ("topic/part", "main", "Main")}
-    assert read_commit(mirror, fetched.heads["topic/part"]) == {"x": b"2"}
+    assert read_commit(mirror, source, fetched.heads["topic/part"]) == {"x": b"2"}
 
 
 def test_a_renamed_default_branch_is_fetched_by_its_new_name(

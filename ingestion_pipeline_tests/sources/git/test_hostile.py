@@ -145,7 +145,7 @@ def test_zero_padded_modes_are_fetched_and_listed_as_usual(
     mirror.fetch(source, ["main"])
 
     assert [(e.path, e.mode) for e in mirror.list_tree(sha)] == [("dir/old-mode", "100644")]
-    assert read_commit(mirror, sha) == {"dir/old-mode": b"x\n"}
+    assert read_commit(mirror, source, sha) == {"dir/old-mode": b"x\n"}
 
 
 def test_a_duplicate_path_behind_a_tolerated_problem_is_found_on_listing(
