@@ -173,7 +173,7 @@ class _Collector:
         )
 
 
-def check_paths(paths: Sequence[str]) -> None:
+def _check_paths(paths: Sequence[str]) -> None:
     """Refuse a path that stands twice in sorted ``paths``.
 
     Raises:
@@ -194,5 +194,5 @@ def collect_files(files: Iterable[tuple[str, FileStructure]]) -> Files:
     for path, structure in files:
         collector.add(path, structure)
     collected = collector.sort()
-    check_paths(collected.paths)
+    _check_paths(collected.paths)
     return collected

@@ -49,7 +49,7 @@ def make_random_file(rng: random.Random, ending: str, names: list[str]) -> FileS
 def make_random_files(seed: int) -> dict[str, FileStructure]:
     """Return up to 40 files; few names make every stage of the look-up full, many make it empty."""
     rng = random.Random(seed)
-    names = [f"name{n}" for n in range(rng.choice([2, 8, 40]))]
+    names = [f"name{n}" for n in range(rng.choice([2, 8, 40, 120]))]
     endings = rng.sample(sorted(LANGUAGES), rng.choice([1, 2, 5]))
     folders = ["", "src/", "src/core/", "lib/", "src/core/deep/"]
     paths = {
