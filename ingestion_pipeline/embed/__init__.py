@@ -4,11 +4,11 @@ Belongs here: the encoder's architecture, its weights and version, term weights,
 from vectors. Does not belong here: how the graph was found (``graph``), where vectors go
 (``points``).
 
-The data flows ``CodeGraph``, or types and terms a batch at a time → weighted bags of words per field
-(``bags``) → words through the network (``untrained`` in numpy while they are few, ``torch_words``
-after) → messages along the edges (``adjacency``, ``network``) → one unit vector a node. Importing
-this package imports neither torch nor matplotlib; the functions that need them do, PyG only where a
-layer has been trained.
+The data flows ``CodeGraph``, or types and terms a batch at a time → weighted bags of words per
+field (``bags``) → words through the network (``untrained`` in numpy while they are few,
+``torch_words`` after) → messages along the edges (``adjacency``, ``network``) → one unit vector a
+node. Importing this package imports neither torch nor matplotlib; the functions that need them do,
+PyG only where a layer has been trained.
 """
 
 from ingestion_pipeline.embed.codemap import project_2d, render_code_map
