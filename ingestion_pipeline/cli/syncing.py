@@ -90,7 +90,7 @@ def sync(
     failures: list[str] = []
     with open_command() as services, open_instance(services.settings) as instance:
         if dry_run:
-            _preview(services, instance, partitions, options, branches, patterns)
+            _preview(services, partitions, options, branches, patterns)
             return
         _change_options(services, partitions, branches, patterns)
         force = force or full_reindex or allow_mass_deletion
@@ -112,7 +112,6 @@ def sync(
 
 def _preview(
     services: Services,
-    instance: dg.DagsterInstance,
     partitions: tuple[str, ...],
     options: SyncOptions,
     branches: tuple[str, ...],

@@ -14,7 +14,7 @@ from ingestion_pipeline.indexing.handles import ClonedBranch, ClonedRepository
 from ingestion_pipeline.indexing.planning import BranchPlan, Planner
 from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.record_cache import RecordCache
-from ingestion_pipeline.indexing.rules import SyncOptions
+from ingestion_pipeline.indexing.rules import DEFAULT_OPTIONS, SyncOptions
 from ingestion_pipeline.indexing.target import IndexTarget
 from ingestion_pipeline.sources.git import GitMirror
 
@@ -31,7 +31,7 @@ def clone_repository(
     work_folder: Path,
     clock: Clock,
     progress: Progress,
-    options: SyncOptions = SyncOptions(),  # noqa: B008 - frozen
+    options: SyncOptions = DEFAULT_OPTIONS,
 ) -> ClonedRepository:
     """Fetch the tracked branches, compare their trees with the state, and fetch missing blobs.
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 from ingestion_pipeline.core.code import SourceFile
@@ -22,11 +23,13 @@ from ingestion_pipeline.indexing.record_cache import RecordCache, RecordKey, mak
 from ingestion_pipeline.indexing.rules import IndexRules, SyncOptions, check_vanished
 from ingestion_pipeline.indexing.target import IndexTarget
 from ingestion_pipeline.parse.grammars import get_parser_version
-from ingestion_pipeline.parse.ignore import is_ignore_file, load_ignore_rules
+from ingestion_pipeline.parse.ignore import GITIGNORE_NAME, IGNORE_FILE_PATH, load_ignore_rules
 from ingestion_pipeline.parse.selection import select_entries
 from ingestion_pipeline.points.build import BranchContext
 from ingestion_pipeline.points.write import PENDING, branch_filter
 from ingestion_pipeline.sources.git import GitMirror
+
+_FILE_MODES = frozenset(("100644", "100755"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +155,20 @@ def select_tree(
 ) -> Selection:
     """List a commit, whole, and choose what is indexed of it."""
     tree = mirror.list_tree(head_sha)
-    ignore_files = [entry for entry in tree if is_ignore_file(entry.path, entry.mode)]
+    ignore_files = [
+        entry
+        for entry in tree
+        if entry.mode in _FILE_MODES
+        and (PurePosixPath(entry.path).name == GITIGNORE_NAME or entry.path == IGNORE_FILE_PATH)
+    ]
     mirror.fetch_blobs(source, sorted({entry.blob_sha for entry in ignore_files}))
     contents = {
         file.path: file.content
         for file in mirror.read_files(ignore_files)
         if isinstance(file, SourceFile)
     }
-    ignore = load_ignore_rules(contents, rules.ignore_patterns)
+    gitignores = [path for path in contents if path != IGNORE_FILE_PATH]
+    ignore = load_ignore_rules(contents.get, gitignores, rules.ignore_patterns)
     entries, skipped = select_entries(tree, rules.max_file_bytes, ignore)
     reasons: dict[str, int] = {}
     for file in skipped:

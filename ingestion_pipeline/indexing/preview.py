@@ -9,7 +9,7 @@ from ingestion_pipeline.core.state import StateStore, SyncRecord, SyncStatus
 from ingestion_pipeline.indexing.changes import ChangeCounts
 from ingestion_pipeline.indexing.planning import BranchPlan, Planner
 from ingestion_pipeline.indexing.record_cache import RecordCache
-from ingestion_pipeline.indexing.rules import MassDeletionError, SyncOptions
+from ingestion_pipeline.indexing.rules import DEFAULT_OPTIONS, MassDeletionError, SyncOptions
 from ingestion_pipeline.indexing.target import IndexTarget
 from ingestion_pipeline.sources.git import GitMirror
 
@@ -59,7 +59,7 @@ def preview_sync(
     mirror: GitMirror,
     target: IndexTarget,
     records: RecordCache,
-    options: SyncOptions = SyncOptions(),  # noqa: B008 - frozen
+    options: SyncOptions = DEFAULT_OPTIONS,
 ) -> SyncPreview:
     """Find out what a sync would do.
 
@@ -87,7 +87,7 @@ def preview_sync(
         len(missing),
         to_write,
         to_delete,
-        tuple(reason for plan in plans for reason in _explain(plan, repository, target, options)),
+        tuple(reason for plan in plans for reason in _explain(plan, target, options)),
         stops,
         estimate_seconds(_read_history(repository, target.state), len(missing), to_write),
     )
@@ -142,9 +142,7 @@ def _count_points(
     return round(to_write), to_delete
 
 
-def _explain(
-    plan: BranchPlan, repository: TrackedRepository, target: IndexTarget, options: SyncOptions
-) -> list[str]:
+def _explain(plan: BranchPlan, target: IndexTarget, options: SyncOptions) -> list[str]:
     """Return why a branch would be written again as a whole."""
     row = plan.row
     if options.full_reindex:

@@ -22,6 +22,9 @@ class SyncOptions:
     allow_mass_deletion: bool = False
 
 
+DEFAULT_OPTIONS = SyncOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class IndexRules:
     """What decides which files are indexed; part of the fingerprint.

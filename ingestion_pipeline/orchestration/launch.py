@@ -9,7 +9,7 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from ingestion_pipeline.core.errors import IngestionError
-from ingestion_pipeline.indexing.rules import SyncOptions
+from ingestion_pipeline.indexing.rules import DEFAULT_OPTIONS, SyncOptions
 from ingestion_pipeline.orchestration.assets import repository_points
 from ingestion_pipeline.orchestration.build import build_definitions
 from ingestion_pipeline.orchestration.jobs import SYNC_JOB_NAME
@@ -38,7 +38,7 @@ class SyncRun:
 def sync_partition(
     instance: dg.DagsterInstance,
     partition_key: str,
-    options: SyncOptions = SyncOptions(),  # noqa: B008 - frozen
+    options: SyncOptions = DEFAULT_OPTIONS,
 ) -> SyncRun:
     """Materialize one partition now and wait for it.
 

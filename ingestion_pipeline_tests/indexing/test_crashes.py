@@ -3,93 +3,25 @@
 Whatever happened between the two: nothing, a force push, another push, a lost state or store.
 """
 
-import itertools
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ingestion_pipeline.core.points import CollectionSpec, PointFilter
-from ingestion_pipeline.core.repositories import SourceKind
-from ingestion_pipeline.embed import ENCODER_DIM, Encoder, load_encoder
-from ingestion_pipeline.indexing.clone import IndexTarget, clone_repository
-from ingestion_pipeline.indexing.embed import embed_repository
-from ingestion_pipeline.indexing.handles import SyncResult
-from ingestion_pipeline.indexing.parse import parse_repository
-from ingestion_pipeline.indexing.upsert import upsert_points
-from ingestion_pipeline.sources.git import GitLimits, GitMirror
-from ingestion_pipeline.tracking.track import track_repository
-from ingestion_pipeline_tests.crashing import (
-    STATE_WRITES,
-    STORE_WRITES,
-    Crash,
-    CrashingProxy,
-    CrashPlan,
-)
-from ingestion_pipeline_tests.fakes.clock import FakeClock
-from ingestion_pipeline_tests.fakes.code_host import FakeCodeHost, make_hosted
+from ingestion_pipeline_tests.crashing import Crash, CrashPlan
 from ingestion_pipeline_tests.fakes.point_store import FakePointStore
 from ingestion_pipeline_tests.fakes.state_store import FakeStateStore
 from ingestion_pipeline_tests.git_repositories import Files, GitRepository
+from ingestion_pipeline_tests.indexing.world import SPEC, Index
 
-COLLECTION = "code_test"
 FIRST: Files = {
     "a.py": "def one():\n    two()\n",
     "b.py": "def two():\n    pass\n\n\ndef three():\n    pass\n",
     "lib/c.go": "package lib\n\nfunc Four() {}\n",
 }
 SECOND: Files = {"b.py": "def two():\n    return 2\n", "d.rb": "def five\nend\n", "lib/c.go": None}
-VOLATILE = {"commit_sha", "last_pushed_at", "last_indexed_at"}
-
 Prepare = Callable[["Index", GitRepository], None]
-
-
-@cache
-def get_encoder() -> Encoder:
-    return load_encoder("cpu")
-
-
-class Index:
-    """One index of one repository, kept from sync to sync."""
-
-    def __init__(self, folder: Path, git: GitRepository) -> None:
-        self.folder = folder
-        self.git = git
-        self.store = FakePointStore([CollectionSpec(COLLECTION, ENCODER_DIM)])
-        self.state = FakeStateStore()
-        self.clock = FakeClock()
-        self.host = FakeCodeHost([make_hosted()])
-        self.host.set_clone_url("octo/cat", str(git.path))
-        hosts: Any = {SourceKind.GITHUB: self.host}
-        self.row = track_repository("octo/cat", None, hosts, self.state, self.clock)
-        self.mirror = GitMirror(folder / "mirror.git", GitLimits(10**8, 10**6, 60))
-        self.runs = itertools.count()
-
-    def sync(self, plan: CrashPlan | None = None) -> SyncResult:
-        plan = plan or CrashPlan(None, before=False)
-        store: Any = CrashingProxy(self.store, plan, STORE_WRITES)
-        state: Any = CrashingProxy(self.state, plan, STATE_WRITES)
-        target = IndexTarget(state, store, COLLECTION, "fingerprint")
-        work = self.folder / "work" / str(next(self.runs))
-        self.clock.advance(60)
-        cloned = clone_repository(self.row, self.host, self.mirror, target, work, self.clock)
-        parsed = parse_repository(cloned, self.mirror, 10**6)
-        embedded = embed_repository(parsed, get_encoder)
-        return upsert_points(embedded, target, self.clock)
-
-    def points(self) -> Mapping[str, Any]:
-        """Id → everything but the volatile facts."""
-        stored = self.store.scroll(COLLECTION, PointFilter({}), with_vectors=True)
-        return {
-            p.id: (
-                {k: v for k, v in p.payload.items() if k not in VOLATILE},
-                tuple(round(x, 5) for x in p.dense or ()),
-                p.sparse,
-            )
-            for p in stored
-        }
 
 
 def stay(_index: Index, _git: GitRepository) -> None:
@@ -113,7 +45,7 @@ def lose_the_state(index: Index, _git: GitRepository) -> None:
 
 def lose_the_store(index: Index, _git: GitRepository) -> None:
     """The collection is gone."""
-    index.store = FakePointStore([CollectionSpec(COLLECTION, ENCODER_DIM)])
+    index.store = FakePointStore([SPEC])
 
 
 @pytest.mark.parametrize("meanwhile", [stay, go_back, go_on, lose_the_state, lose_the_store])

@@ -8,19 +8,15 @@ from typing import Any
 import pytest
 
 from ingestion_pipeline.core.errors import PermanentError
-from ingestion_pipeline.core.points import CollectionSpec, PointFilter
-from ingestion_pipeline.embed import ENCODER_DIM
-from ingestion_pipeline.indexing.clone import IndexTarget, clone_repository
-from ingestion_pipeline.indexing.embed import embed_repository
+from ingestion_pipeline.core.points import PointFilter
 from ingestion_pipeline.indexing.handles import EmbeddedRepository
-from ingestion_pipeline.indexing.parse import parse_repository
+from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.upsert import upsert_points
 from ingestion_pipeline_tests.crashing import Crash, CrashPlan
 from ingestion_pipeline_tests.fakes.point_store import FakePointStore
 from ingestion_pipeline_tests.git_repositories import Files, GitRepository
-from ingestion_pipeline_tests.indexing.test_crashes import COLLECTION, Index, get_encoder
+from ingestion_pipeline_tests.indexing.world import COLLECTION, SPEC, Index
 
-SPEC = CollectionSpec(COLLECTION, ENCODER_DIM)
 OTHER = "other_test"
 OLD: Files = {"a.py": "def one():\n    pass\n", "b.py": "def two():\n    pass\n"}
 # As many points as OLD: one file is another, one says something else.
@@ -49,15 +45,12 @@ def expect(index: Index, name: str = "clean") -> Any:
 
 def prepare(index: Index) -> EmbeddedRepository:
     """Do the first three steps of a sync."""
-    target = IndexTarget(index.state, index.store, COLLECTION, "fingerprint")
-    work = index.folder / "work" / str(next(index.runs))
-    cloned = clone_repository(index.row, index.host, index.mirror, target, work, index.clock)
-    return embed_repository(parse_repository(cloned, index.mirror, 10**6), get_encoder)
+    return index.prepare(index.make_target())
 
 
 def finish(index: Index, embedded: EmbeddedRepository, collection: str = COLLECTION) -> None:
-    target = IndexTarget(index.state, index.store, collection, "fingerprint")
-    upsert_points(embedded, target, index.clock)
+    target = replace(index.make_target(), collection=collection)
+    upsert_points(embedded, target, index.clock, Progress("test"))
 
 
 @pytest.mark.parametrize("pushed", [{}, {"d.rb": "def five\nend\n"}])
@@ -100,12 +93,7 @@ def test_a_rewrite_that_is_cut_short_trusts_nothing_that_it_did_not_write(
 def test_a_new_collection_does_not_need_the_old_one(index: Index) -> None:
     expected = expect(index)
     index.store = FakePointStore([replace(SPEC, name=OTHER)])
-    target = IndexTarget(index.state, index.store, OTHER, "fingerprint")
-    cloned = clone_repository(
-        index.row, index.host, index.mirror, target, index.folder / "work" / "x", index.clock
-    )
-    parsed = parse_repository(cloned, index.mirror, 10**6)
-    finish(index, embed_repository(parsed, get_encoder), OTHER)
+    finish(index, index.prepare(replace(index.make_target(), collection=OTHER)), OTHER)
     assert set(index.store.collections[OTHER]) == set(expected)
 
 
