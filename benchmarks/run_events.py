@@ -44,14 +44,28 @@ class RunTimes:
 
 def read_run_times(home: Home, finished: Finished) -> RunTimes:
     """Read the newest run of a home, which this process made."""
+    return split_run(_read_events(home), finished)
+
+
+def read_step_spans(home: Home) -> dict[str, tuple[float, float]]:
+    """Return op → when it began and ended in the newest run, seconds since the epoch."""
+    spans: dict[str, tuple[float, float]] = {}
+    for at, event in _read_events(home):
+        if event.event_type is Type.STEP_START and event.step_key is not None:
+            spans[event.step_key] = (at, at)
+        elif event.event_type in _STEP_ENDS and event.step_key is not None:
+            spans[event.step_key] = (spans[event.step_key][0], at)
+    return {name: span for step, span in spans.items() for name in OPS if step.endswith(name)}
+
+
+def _read_events(home: Home) -> list[tuple[float, dg.DagsterEvent]]:
     with inside(home.environment), open_instance(load_settings()) as instance:
         [record] = instance.get_run_records(limit=1)
-        events = [
+        return [
             (entry.timestamp, entry.dagster_event)
             for entry in instance.all_logs(record.dagster_run.run_id)
             if entry.dagster_event is not None
         ]
-    return split_run(events, finished)
 
 
 def split_run(events: Sequence[tuple[float, dg.DagsterEvent]], finished: Finished) -> RunTimes:
