@@ -42,6 +42,7 @@ PATHS = st.sampled_from(
 NAMES = st.sampled_from(["alpha", "beta", "gamma_ray", "load_all", "Widget"])
 BODIES = st.sampled_from(["return 1", "return alpha()", "load_all(2)", "pass"])
 BRANCHES = st.sampled_from(["main", "dev"])
+OFTEN = st.sampled_from([True, True, False])
 
 Contents = dict[str, str | bytes]
 
@@ -80,57 +81,80 @@ class IncrementalIndex(RuleBasedStateMachine):
 
     # -- what people do
 
-    @rule(branch=BRANCHES, path=PATHS, functions=st.dictionaries(NAMES, BODIES, max_size=3))
-    def write_file(self, branch: str, path: str, functions: dict[str, str]) -> None:
+    @rule(
+        branch=BRANCHES,
+        path=PATHS,
+        functions=st.dictionaries(NAMES, BODIES, max_size=3),
+        then_sync=OFTEN,
+    )
+    def write_file(
+        self, branch: str, path: str, functions: dict[str, str], then_sync: bool
+    ) -> None:
         self._begin(branch)
         self.git.commit({path: write_source(path, functions)}, branch=branch)
         self.functions[branch][path] = functions
+        if then_sync:
+            self.sync()
 
-    @rule(branch=BRANCHES, path=PATHS)
-    def delete_file(self, branch: str, path: str) -> None:
+    @rule(branch=BRANCHES, path=PATHS, then_sync=OFTEN)
+    def delete_file(self, branch: str, path: str, then_sync: bool) -> None:
         self._begin(branch)
         if self.functions[branch].pop(path, None) is not None:
             self.git.commit({path: None}, branch=branch)
+        if then_sync:
+            self.sync()
 
-    @rule(branch=BRANCHES, old=PATHS, new=PATHS)
-    def move_file(self, branch: str, old: str, new: str) -> None:
+    @rule(branch=BRANCHES, old=PATHS, new=PATHS, then_sync=OFTEN)
+    def move_file(self, branch: str, old: str, new: str, then_sync: bool) -> None:
         self._begin(branch)
         files = self.functions[branch]
         if old in files and new not in files:
             self.git.rename(old, new, branch=branch)
             files[new] = files.pop(old)
+        if then_sync:
+            self.sync()
 
-    @rule(branch=BRANCHES, path=PATHS, old=NAMES, new=NAMES)
-    def rename_symbol(self, branch: str, path: str, old: str, new: str) -> None:
+    @rule(branch=BRANCHES, path=PATHS, old=NAMES, new=NAMES, then_sync=OFTEN)
+    def rename_symbol(self, branch: str, path: str, old: str, new: str, then_sync: bool) -> None:
         self._begin(branch)
         functions = self.functions[branch].get(path, {})
         if old in functions and new not in functions:
             renamed = {new if name == old else name: body for name, body in functions.items()}
             self.git.commit({path: write_source(path, renamed)}, branch=branch)
             self.functions[branch][path] = renamed
+        if then_sync:
+            self.sync()
 
-    @rule(source=BRANCHES, target=BRANCHES)
-    def move_branch(self, source: str, target: str) -> None:
+    @rule(source=BRANCHES, onto=BRANCHES, then_sync=OFTEN)
+    def move_branch(self, source: str, onto: str, then_sync: bool) -> None:
         """A merge that takes one side, or a force push, whichever way the histories lie."""
         self._begin(source)
-        self.git.create_branch(target, at=f"refs/heads/{source}")
-        self.functions[target] = dict(self.functions[source])
+        self.git.create_branch(onto, at=f"refs/heads/{source}")
+        self.functions[onto] = dict(self.functions[source])
+        if then_sync:
+            self.sync()
 
-    @rule(functions=st.dictionaries(NAMES, BODIES, max_size=2))
-    def force_push(self, functions: dict[str, str]) -> None:
+    @rule(functions=st.dictionaries(NAMES, BODIES, max_size=2), then_sync=OFTEN)
+    def force_push(self, functions: dict[str, str], then_sync: bool) -> None:
         """History and all files but one are replaced."""
         self.git.commit({"a.py": write_source("a.py", functions)}, orphan=True)
         self.functions["main"] = {"a.py": functions}
+        if then_sync:
+            self.sync()
 
-    @rule(branches=st.sampled_from([("main",), ("dev", "main"), ("dev",)]))
-    def track(self, branches: tuple[str, ...]) -> None:
+    @rule(branches=st.sampled_from([("main",), ("dev", "main"), ("dev",)]), then_sync=OFTEN)
+    def track(self, branches: tuple[str, ...], then_sync: bool) -> None:
         for branch in branches:
             self._begin(branch)
         self.index.track(*branches)
+        if then_sync:
+            self.sync()
 
-    @rule(pattern=st.sampled_from([(), ("lib/",), ("*.py", "!a.py")]))
-    def ignore(self, pattern: tuple[str, ...]) -> None:
+    @rule(pattern=st.sampled_from([(), ("lib/",), ("*.py", "!a.py")]), then_sync=OFTEN)
+    def ignore(self, pattern: tuple[str, ...], then_sync: bool) -> None:
         self.index.rules = replace(self.index.rules, ignore_patterns=pattern)
+        if then_sync:
+            self.sync()
 
     # -- what goes wrong
 
@@ -277,7 +301,7 @@ _SETTINGS = settings(
     max_examples=12,
     stateful_step_count=14,
     deadline=None,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
