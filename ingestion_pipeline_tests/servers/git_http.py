@@ -6,6 +6,7 @@ Serves every repository below a folder: ``<root>/owner/name.git`` is ``<url>/own
 import base64
 import gzip
 import os
+import re
 import subprocess
 import threading
 from dataclasses import dataclass, field
@@ -158,7 +159,7 @@ class _GitHandler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bytes) -> None:
         authorization = self.headers.get("Authorization", "")
-        wants = sum(line[4:9] == b"want " for line in body.split(b"\n"))
+        wants = len(re.findall(rb"want [0-9a-f]{40}", body))
         self.owner.requests.append(SeenRequest(self.command, self.path, authorization, wants))
         if self.owner.status:
             self._send(self.owner.status, [], b"no")

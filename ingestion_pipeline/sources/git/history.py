@@ -73,6 +73,8 @@ def count_pulled(
     wanted = sorted(set(heads))
     counted = _read_counted(folder)
     if set(wanted) <= set(counted):
+        if len(wanted) < len(counted):
+            _write_counted(folder, wanted)
         return CommitCount(0)
     quarter = replace(limits, max_repository_bytes=limits.max_repository_bytes // 4)
     given_up = _read_given_up(git_dir, quarter)

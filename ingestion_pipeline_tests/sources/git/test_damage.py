@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from ingestion_pipeline.core.code_host import FetchSource
 from ingestion_pipeline.core.errors import RepositoryBusyError
-from ingestion_pipeline.sources.git import GitMirror, MirrorDamagedError
+from ingestion_pipeline.sources.git import BlobMissingError, GitMirror, MirrorDamagedError
 from ingestion_pipeline_tests.git_repositories import GitRepository
 from ingestion_pipeline_tests.servers.git_http import STALL, GitHttpServer
 from ingestion_pipeline_tests.sources.git.conftest import LIMITS
@@ -28,6 +28,10 @@ Damage = Callable[[Path], None]
 @pytest.fixture
 def source(repository: GitRepository, server: GitHttpServer) -> FetchSource:
     return FetchSource(f"{server.url}/owner/name.git")
+
+
+def _list_packs(mirror: GitMirror) -> list[Path]:
+    return list((mirror.path / "objects" / "pack").glob("*.pack"))
 
 
 def _find_pack(git_dir: Path) -> Path:
@@ -139,9 +143,9 @@ def test_the_next_fetch_puts_a_mirror_right(
 def test_a_lost_pack_is_an_error_and_never_files_that_are_too_large(
     repository: GitRepository, mirror: GitMirror, source: FetchSource, damage: Damage
 ) -> None:
-    """All files at the root: the second pack holds the new tree, the first one most blobs."""
+    """All files at the root: the last pack holds the new tree, another one most blobs."""
     repository.commit({f"{i}.py": f"x = {i}\n" * 50 for i in range(50)}, orphan=True)
-    mirror.fetch(source, ["main"])
+    fetch_files(mirror, source)
     repository.commit({"1.py": "x = 'new'\n"})
     head = mirror.fetch(source, ["main"]).heads["main"]
     damage(mirror.path)
@@ -157,6 +161,7 @@ def test_a_bit_that_flipped_in_a_pack_is_an_error_and_the_next_fetch_mends_it(
 ) -> None:
     repository.commit({"noise.txt": os.urandom(50_000)}, orphan=True)
     head = mirror.fetch(source, ["main"]).heads["main"]
+    assert "noise.txt" in read_commit(mirror, source, head)
     pack = _find_pack(mirror.path)
     content = bytearray(pack.read_bytes())
     for place in range(20_000, 20_100):
@@ -179,25 +184,43 @@ def test_a_commit_that_was_never_fetched_is_an_error(
         mirror.list_tree("1" * 40)
 
 
-def test_a_missing_blob_is_an_error_and_is_not_fetched(
-    repository: GitRepository, mirror: GitMirror, source: FetchSource, server: GitHttpServer
+def test_a_blob_that_was_not_asked_for_is_an_error_and_neither_fetched_nor_damage(
+    mirror: GitMirror, source: FetchSource, server: GitHttpServer
 ) -> None:
-    repository.commit({"big": "x" * (LIMITS.max_file_bytes + 1)})
     tree = mirror.list_tree(mirror.fetch(source, ["main"]).heads["main"])
     asked = len(server.requests)
 
-    with pytest.raises(MirrorDamagedError, match="missing"):
-        list(mirror.read_files([entry for entry in tree if entry.size_bytes < 0]))
+    with pytest.raises(BlobMissingError, match="never got it"):
+        list(mirror.read_files(tree))
 
     assert len(server.requests) == asked
+    assert mirror.fetch(source, ["main"]).rebuilt_because == ""
+
+
+def test_a_blob_of_a_pack_that_is_lost_while_reading_is_damage(
+    mirror: GitMirror, source: FetchSource
+) -> None:
+    tree = mirror.list_tree(mirror.fetch(source, ["main"]).heads["main"])
+    packs = set(_list_packs(mirror))
+    mirror.fetch_blobs(source, [entry.blob_sha for entry in tree])
+    for pack in set(_list_packs(mirror)) - packs:
+        pack.unlink()
+
+    with pytest.raises(MirrorDamagedError, match="next fetch builds it anew"):
+        list(mirror.read_files(tree))
+
+    assert "found damaged" in mirror.fetch(source, ["main"]).rebuilt_because
+    assert len(fetch_files(mirror, source)) == 2
 
 
 def test_a_fetch_dies_with_the_process_that_started_it(
     repository: GitRepository, mirror: GitMirror, source: FetchSource, server: GitHttpServer
 ) -> None:
     repository.commit({"noise": os.urandom(500_000)})
+    head = mirror.fetch(source, ["main"]).heads["main"]
+    blobs = [entry.blob_sha for entry in mirror.list_tree(head)]
     server.misbehaviour = STALL
-    child = _start_fetch(mirror, source)
+    child = _start_fetch(mirror, source, blobs)
     _wait_for(lambda: any(mirror.path.parent.rglob("tmp_pack_*")), child)
     group = _find_children(child.pid)
     assert len(group) > 2, "a supervisor, git and its transport should run"
@@ -207,8 +230,9 @@ def test_a_fetch_dies_with_the_process_that_started_it(
 
     _wait_for(lambda: not any(_is_alive(pid) for pid in group))
     assert any(mirror.path.parent.rglob("tmp_pack_*"))
-    server.misbehaviour = ""
-    assert "README.md" in fetch_files(mirror, source)
+    server.release()
+    assert mirror.fetch(source, ["main"]).rebuilt_because == ""
+    assert len(read_commit(mirror, source, head)["noise"]) == 500_000
     assert not any(mirror.path.parent.rglob("tmp_pack_*"))
 
 
@@ -248,14 +272,17 @@ import sys
 from pathlib import Path
 from ingestion_pipeline.core.code_host import FetchSource
 from ingestion_pipeline.sources.git import GitLimits, GitMirror
-GitMirror(Path(sys.argv[1]), GitLimits(2**30, 2**20, 120.0)).fetch(
-    FetchSource(sys.argv[2]), ["main"]
+GitMirror(Path(sys.argv[1]), GitLimits(2**30, 2**20, 120.0)).fetch_blobs(
+    FetchSource(sys.argv[2]), sys.argv[3:]
 )
 """
 
 
-def _start_fetch(mirror: GitMirror, source: FetchSource) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", _FETCH_SCRIPT, str(mirror.path), source.url])
+def _start_fetch(
+    mirror: GitMirror, source: FetchSource, blobs: list[str]
+) -> subprocess.Popen[bytes]:
+    arguments = [sys.executable, "-c", _FETCH_SCRIPT, str(mirror.path), source.url, *blobs]
+    return subprocess.Popen(arguments)
 
 
 def _wait_for(

@@ -156,7 +156,7 @@ def test_a_commit_without_files_lists_as_empty(
     assert mirror.list_tree(sha) == []
 
 
-def test_every_entry_is_listed_with_mode_and_size(
+def test_every_entry_is_listed_with_its_mode_and_the_size_is_read_of_what_is_there(
     repository: GitRepository, mirror: GitMirror, source: FetchSource
 ) -> None:
     links = {"link": Symlink("/etc/passwd"), "sub": Submodule()}
@@ -164,13 +164,15 @@ def test_every_entry_is_listed_with_mode_and_size(
     sha = repository.commit(files, orphan=True)
     mirror.fetch(source, ["main"])
 
-    listed = {(e.path, e.mode, e.size_bytes) for e in mirror.list_tree(sha)}
+    tree = {e.path: e for e in mirror.list_tree(sha)}
+    mirror.fetch_blobs(source, [tree["run.sh"].blob_sha, tree["empty"].blob_sha])
 
-    assert listed == {
-        ("empty", "100644", 0),
-        ("link", "120000", 11),
-        ("run.sh", "100755", 10),
-        ("sub", "160000", -1),
+    modes = {path: e.mode for path, e in tree.items()}
+    assert modes == {"empty": "100644", "link": "120000", "run.sh": "100755", "sub": "160000"}
+    assert {e.size_bytes for e in tree.values()} == {-1}
+    assert mirror.read_sizes(e.blob_sha for e in tree.values()) == {
+        tree["empty"].blob_sha: 0,
+        tree["run.sh"].blob_sha: 10,
     }
 
 
@@ -188,37 +190,10 @@ def test_only_full_commit_ids_are_listed(mirror: GitMirror, source: FetchSource,
         mirror.list_tree(sha)
 
 
-@pytest.mark.parametrize("supports_filter", [True, False])
-def test_a_large_file_is_listed_and_never_read(
-    repository: GitRepository,
-    server: GitHttpServer,
-    mirror: GitMirror,
-    source: FetchSource,
-    supports_filter: bool,
-) -> None:
-    server.supports_filter = supports_filter
-    size = 50 * 2**20
-    repository.commit({"big.bin": "x" * size, "edge.txt": "x" * LIMITS.max_file_bytes})
-
-    tree = {e.path: e for e in mirror.list_tree(mirror.fetch(source, ["main"]).heads["main"])}
-
-    assert tree["big.bin"].size_bytes == (-1 if supports_filter else size)
-    assert tree["edge.txt"].size_bytes == LIMITS.max_file_bytes
-    assert len(next(mirror.read_files([tree["edge.txt"]])).content) == LIMITS.max_file_bytes
-    if not supports_filter:
-        with pytest.raises(RepositoryLimitError, match="INGESTION_MAX_FILE_KIB"):
-            list(mirror.read_files([tree["big.bin"]]))
-
-
-@pytest.mark.parametrize("supports_filter", [True, False])
 def test_a_repository_over_the_limit_is_refused_and_leaves_nothing_behind(
-    repository: GitRepository,
-    server: GitHttpServer,
-    make_mirror: MakeMirror,
-    source: FetchSource,
-    supports_filter: bool,
+    repository: GitRepository, server: GitHttpServer, make_mirror: MakeMirror, source: FetchSource
 ) -> None:
-    server.supports_filter = supports_filter
+    server.supports_filter = False
     mirror = make_mirror(replace(LIMITS, max_repository_bytes=2 * 2**20))
     repository.commit({f"noise-{i}": os.urandom(700_000) for i in range(5)})
 
@@ -232,27 +207,17 @@ def test_a_mirror_that_grew_over_the_limit_is_built_anew(
     repository: GitRepository, make_mirror: MakeMirror, source: FetchSource
 ) -> None:
     mirror = make_mirror(replace(LIMITS, max_repository_bytes=3 * 2**20))
-    repository.commit({"noise": os.urandom(1_000_000)})
-    reasons = []
-    for _ in range(4):
-        repository.commit({"noise": os.urandom(1_000_000)})
-        reasons.append(mirror.fetch(source, ["main"]).rebuilt_because)
+    reasons: list[str] = []
+    counts: list[int | None] = []
+    for _ in range(5):
+        head = repository.commit({"noise": os.urandom(1_000_000)})
+        fetched = mirror.fetch(source, ["main"])
+        reasons.append(fetched.rebuilt_because)
+        counts.append(fetched.commits_pulled)
+        assert len(read_commit(mirror, source, head)["noise"]) == 1_000_000
 
     assert "it has grown over the limit on its size" in reasons[1:]
-    assert len(fetch_files(mirror, source)["noise"]) == 1_000_000
-
-
-def test_a_mirror_fetched_with_a_lower_limit_gets_the_files_between(
-    repository: GitRepository, make_mirror: MakeMirror, source: FetchSource
-) -> None:
-    repository.commit({"middle.txt": "x" * 5000})
-    small = make_mirror(replace(LIMITS, max_file_bytes=1000))
-    assert "middle.txt" not in fetch_files(small, source)
-    make_mirror(replace(LIMITS, max_file_bytes=100)).fetch(source, ["main"])
-
-    large = make_mirror()
-    assert "larger files are allowed" in large.fetch(source, ["main"]).rebuilt_because
-    assert len(fetch_files(large, source)["middle.txt"]) == 5000
+    assert counts == [2, 1, 1, 1, 1]
 
 
 def test_a_tree_that_names_itself_over_and_over_is_refused(
@@ -277,6 +242,7 @@ def test_reading_may_stop_half_way(
 ) -> None:
     repository.commit({f"file-{i}": f"{i}" * 50_000 for i in range(50)})
     tree = mirror.list_tree(mirror.fetch(source, ["main"]).heads["main"])
+    mirror.fetch_blobs(source, [entry.blob_sha for entry in tree])
     files = mirror.read_files(tree)
 
     assert next(files).path == tree[0].path
