@@ -1,11 +1,12 @@
 r"""Bytes of one file in, facts about that file out.
 
-Belongs here: choosing which tree entries are worth reading (``selection``), telling text from
-binary and one language from another (``text``, ``languages``), running tree-sitter's grammars and
-our queries over a file (``grammars``, ``syntax``, ``captures``, ``queries/*.scm``), and turning
-what they captured into ``FileFacts`` (``files``, ``symbols``, ``symbol_table``, ``comments``,
-``imports``, ``term_counts``, ``prose``). Does not belong here: anything that needs a second file
-(resolving imports, calls and bases is ``graph``), git, or disk.
+Belongs here: choosing which tree entries are worth reading (``selection``, ``ignore``), telling
+text from binary and one language from another (``text``, ``languages``), running tree-sitter's
+grammars and our queries over a file (``grammars``, ``syntax``, ``captures``, ``queries/*.scm``),
+turning what they captured into ``FileFacts`` (``files``, ``symbols``, ``symbol_table``,
+``comments``, ``imports``, ``term_counts``, ``prose``), and doing so in processes of their own
+(``pool``). Does not belong here: anything that needs a second file (resolving imports, calls and
+bases is ``graph``), git, or disk.
 
 The facts of a file are a function of its bytes and of ``get_path_hint(path)`` alone. What cannot be
 indexed becomes a ``SkippedFile`` with a reason; no content of a repository ends in an exception.

@@ -9,6 +9,7 @@ from ingestion_pipeline.parse.comments import (
     DocComments,
     clean_docstring,
 )
+from ingestion_pipeline.parse.generated import is_generated
 from ingestion_pipeline.parse.languages import (
     MARKDOWN,
     TEXT,
@@ -46,7 +47,7 @@ def parse_file(file: SourceFile, limits: ParseLimits = DEFAULT_LIMITS) -> FileFa
 
     Returns:
         Facts, or ``SkippedFile`` with the reason ``too large``, ``binary``, ``empty``,
-        ``long lines`` or ``parser failed: <exception type>``.
+        ``long lines``, ``generated`` or ``parser failed: <exception type>``.
     """
     try:
         return _parse(file, limits)
@@ -70,6 +71,8 @@ def _parse(file: SourceFile, limits: ParseLimits) -> FileFacts | SkippedFile:
     grammar = detect_grammar(hint, source)
     if grammar != MARKDOWN and max(map(len, source.split(b"\n"))) > limits.max_line_bytes:
         return _skip(file, "long lines")
+    if grammar != MARKDOWN and is_generated(source):
+        return _skip(file, "generated")
     if grammar in (MARKDOWN, TEXT):
         return _read_prose(file, source, grammar, is_prose(hint))
     return _read_code(file, source, grammar, limits)

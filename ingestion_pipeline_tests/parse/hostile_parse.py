@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ingestion_pipeline.core.code import FileFacts, SkippedFile, SourceFile
@@ -13,29 +14,38 @@ from ingestion_pipeline.parse.limits import ParseLimits
 
 def obey(file: SourceFile, limits: ParseLimits) -> FileFacts | SkippedFile:
     """Do what the content says; facts of one line for any other content."""
-    word = file.content.split(b" ")[0]
-    if word == b"hang":
-        time.sleep(3600)
-    elif word == b"hang-without-alarm":
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        time.sleep(3600)
-    elif word == b"crash":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    elif word == b"exit":
-        os._exit(3)
-    elif word == b"crash-once":
-        crash_unless_there(read_path(file))
-    elif word == b"wait-for-reader":
-        read_path(file).open("wb").close()
-    elif word == b"wait-for-writer":
-        read_path(file).open("rb").close()
-    elif word == b"eat-memory":
-        bytearray(limits.max_memory_bytes)
-    elif word == b"raise":
-        raise KeyError(file.path)
-    elif word == b"skip":
+    word = file.content.split(b" ")[0].decode()
+    if word == "skip":
         return SkippedFile(file.path, file.blob_sha, "binary")
+    if word in DEEDS:
+        DEEDS[word](file, limits)
     return FileFacts(file.path, file.blob_sha, "text", len(file.content), 1)
+
+
+def hang(*_: object) -> None:
+    time.sleep(3600)
+
+
+def hang_without_alarm(*_: object) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    time.sleep(3600)
+
+
+def fail(file: SourceFile, _: ParseLimits) -> None:
+    raise KeyError(file.path)
+
+
+DEEDS: dict[str, Callable[[SourceFile, ParseLimits], object]] = {
+    "hang": hang,
+    "hang-without-alarm": hang_without_alarm,
+    "crash": lambda *_: os.kill(os.getpid(), signal.SIGSEGV),
+    "exit": lambda *_: os._exit(3),
+    "crash-once": lambda file, _: crash_unless_there(read_path(file)),
+    "wait-for-reader": lambda file, _: read_path(file).open("wb").close(),
+    "wait-for-writer": lambda file, _: read_path(file).open("rb").close(),
+    "eat-memory": lambda _, limits: bytearray(limits.max_memory_bytes),
+    "raise": fail,
+}
 
 
 def read_path(file: SourceFile) -> Path:
