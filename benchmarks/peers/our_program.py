@@ -23,7 +23,8 @@ from ingestion_pipeline.orchestration.launch import sync_partition
 from ingestion_pipeline.settings import load_settings
 from ingestion_pipeline_tests.crashing import STATE_WRITES, STORE_WRITES, CrashingProxy, CrashPlan
 
-_VOLATILE = frozenset(("commit_sha", "last_pushed_at", "last_indexed_at"))
+# Facts of one sync, and the path, which stands beside the rest.
+_LEFT_OUT = frozenset(("commit_sha", "last_pushed_at", "last_indexed_at", "path"))
 
 
 class _KillPlan(CrashPlan):
@@ -86,8 +87,8 @@ def _sync(repository: str, plan: _KillPlan) -> list[tuple[str, str]]:
 
 
 def _describe(payload: Mapping[str, Any]) -> tuple[str, str]:
-    stable = {key: value for key, value in payload.items() if key not in _VOLATILE}
-    return str(payload["path"]), json.dumps(stable, sort_keys=True)
+    said = {key: value for key, value in payload.items() if key not in _LEFT_OUT}
+    return str(payload["path"]), json.dumps(said, sort_keys=True)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ class _Outcome:
 
 def measure(*, quick: bool) -> Section:
     """Compare over 1,000 files, over 60 when quick."""
-    count, deaths = (60, 2) if quick else (1_000, 7)
+    count, deaths = (60, 2) if quick else (1_000, 5)
     outcomes: dict[str, _Outcome] = {}
     failures: list[str] = []
     with temporary_folder() as folder:
