@@ -73,7 +73,8 @@ class IgnoreRules:
         self.notes = tuple(notes)
         self._defaults = {why: PatternList(lines.split()) for why, lines in _DEFAULTS.items()}
         self._gitignores = dict(gitignores or {})
-        self._strong = [(_USER, patterns), (_IGNORE_FILE, ignore_file)]
+        strong = ((_USER, patterns), (_IGNORE_FILE, ignore_file))
+        self._strong = [(layer, found) for layer, found in strong if found]
         root = self._gitignores.get("")
         self._folders = {"": _Verdict("", -1, ((0, root),) if root else ())}
 
@@ -88,7 +89,7 @@ class IgnoreRules:
             ``ignored: ignore_patterns``, ``minified`` or ``generated``.
         """
         folder, _, name = path.rpartition("/")
-        return self._judge(path, name, self._judge_folder(folder), is_folder=False).reason
+        return self._judge(path, name, self._judge_folder(folder), is_folder=False)[0]
 
     def _judge_folder(self, folder: str) -> _Verdict:
         known = self._folders.get(folder)
@@ -101,25 +102,25 @@ class IgnoreRules:
             end = len(folder) if end < 0 else end
             path = folder[:end]
             if path not in self._folders:
-                self._folders[path] = self._judge(path, folder[position:end], verdict, True)
+                reason, layer = self._judge(path, folder[position:end], verdict, is_folder=True)
+                own = self._gitignores.get(path)
+                gitignores = ((end + 1, own),) if own is not None else ()
+                self._folders[path] = _Verdict(reason, layer, gitignores + verdict.gitignores)
             verdict = self._folders[path]
             position = end + 1
         return verdict
 
-    def _judge(self, path: str, name: str, above: _Verdict, is_folder: bool) -> _Verdict:
-        gitignores = above.gitignores
-        own = self._gitignores.get(path) if is_folder else None
-        if own is not None:
-            gitignores = ((len(path) + 1, own), *gitignores)
+    def _judge(self, path: str, name: str, above: _Verdict, is_folder: bool) -> tuple[str, int]:
+        """Return the reason and the layer for a path in a folder that was judged."""
         reason, layer = self._find_last(path, name, above, is_folder)
         if layer < 0 or (not reason and above.reason and above.layer >= layer):
-            reason, layer = above.reason, above.layer
-        return _Verdict(reason, layer, gitignores)
+            return above.reason, above.layer
+        return reason, layer
 
     def _find_last(self, path: str, name: str, above: _Verdict, is_folder: bool) -> tuple[str, int]:
         """Return the reason that the strongest layer gives ("" re-includes), -1 if none matches."""
         for layer, patterns in self._strong:
-            ignores = patterns.match(path, name, is_folder) if patterns else None
+            ignores = patterns.match(path, name, is_folder)
             if ignores is not None:
                 return (f"ignored: {_LAYERS[layer]}" if ignores else ""), layer
         for start, patterns in above.gitignores:

@@ -1,12 +1,11 @@
 """Lines of gitignore syntax (https://git-scm.com/docs/gitignore) as something that matches fast.
 
-A folder's patterns are asked once, not for every file below it, and most of them, being names, are
-found in a dict. ``pathspec`` 1.1 tries every pattern on every path, and backtracks (``globs``).
+``pathspec`` 1.1 tries every pattern on every path, and its expressions backtrack (see ``globs``).
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ingestion_pipeline.parse.globs import PatternError, translate_name, translate_path
 
@@ -23,7 +22,7 @@ class _Pattern:
         is_negated: It began with ``!``.
         is_for_folders: It ended with ``/``.
         has_path: It has a slash and is matched against the path, else against the name.
-        literal: The name, where no character is special; "" otherwise.
+        literal: The name or, behind a single star, the name's end; "" where more is special.
         regex: For a full match.
     """
 
@@ -31,10 +30,9 @@ class _Pattern:
     is_for_folders: bool
     has_path: bool
     literal: str
-    regex: str
+    regex: re.Pattern[str]
 
 
-@dataclass(slots=True)
 class PatternList:
     """The patterns of one ignore file; the last one that matches decides.
 
@@ -42,26 +40,22 @@ class PatternList:
         lines: As in the file. One that git would never match is left out.
     """
 
-    lines: Sequence[str]
-    _patterns: list[_Pattern] = field(init=False)
-    _literals: dict[str, list[int]] = field(init=False)
-    _by_name: list[tuple[int, re.Pattern[str]]] = field(init=False)
-    _by_path: list[tuple[int, re.Pattern[str]]] = field(init=False)
-    _any_path: re.Pattern[str] | None = field(init=False)
-    _known_names: dict[tuple[str, bool], int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._patterns, self._literals, self._by_name, self._by_path = [], {}, [], []
-        self._known_names = {}
-        for line in self.lines:
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._patterns: list[_Pattern] = []
+        for line in lines:
             try:
                 pattern = _read_line(line)
             except PatternError:
                 continue
             if pattern is not None:
-                self._add(pattern)
-        together = "|".join(f"(?:{regex.pattern})" for _, regex in self._by_path)
-        self._any_path = re.compile(together, re.DOTALL) if together else None
+                self._patterns.append(pattern)
+        names = [pattern for pattern in self._patterns if not pattern.has_path]
+        plain = [pattern.literal for pattern in names if pattern.literal]
+        # Most names meet no pattern; these say so in three steps, however many patterns there are.
+        self._names = frozenset(text for text in plain if not text.startswith("*"))
+        self._ends = tuple(text[1:] for text in plain if text.startswith("*"))
+        self._other_name = _join([pattern for pattern in names if not pattern.literal])
+        self._any_path = _join([pattern for pattern in self._patterns if pattern.has_path])
 
     def __len__(self) -> int:
         return len(self._patterns)
@@ -74,38 +68,28 @@ class PatternList:
             name: Its last part.
             is_folder: Whether it is one.
         """
-        last = self._find_by_name(name, is_folder)
-        if self._any_path is not None and self._any_path.fullmatch(path):
-            last = max(last, self._find_by_path(path, is_folder))
-        return None if last < 0 else not self._patterns[last].is_negated
+        if (
+            name in self._names
+            or name.endswith(self._ends)
+            or (self._other_name is not None and self._other_name.fullmatch(name))
+            or (self._any_path is not None and self._any_path.fullmatch(path))
+        ):
+            return self._find_last(path, name, is_folder)
+        return None
 
-    def _add(self, pattern: _Pattern) -> None:
-        index = len(self._patterns)
-        self._patterns.append(pattern)
-        if pattern.literal and not pattern.has_path:
-            self._literals.setdefault(pattern.literal, []).append(index)
-        else:
-            compiled = re.compile(pattern.regex, re.DOTALL)
-            (self._by_path if pattern.has_path else self._by_name).append((index, compiled))
+    def _find_last(self, path: str, name: str, is_folder: bool) -> bool | None:
+        for pattern in reversed(self._patterns):
+            if pattern.is_for_folders and not is_folder:
+                continue
+            if pattern.regex.fullmatch(path if pattern.has_path else name):
+                return not pattern.is_negated
+        return None
 
-    def _find_by_name(self, name: str, is_folder: bool) -> int:
-        key = (name, is_folder)
-        known = self._known_names.get(key)
-        if known is None:
-            matching = [*self._literals.get(name, ())]
-            matching += [index for index, regex in self._by_name if regex.fullmatch(name)]
-            known = max(
-                (i for i in matching if is_folder or not self._patterns[i].is_for_folders),
-                default=-1,
-            )
-            self._known_names[key] = known
-        return known
 
-    def _find_by_path(self, path: str, is_folder: bool) -> int:
-        for index, regex in reversed(self._by_path):
-            if (is_folder or not self._patterns[index].is_for_folders) and regex.fullmatch(path):
-                return index
-        return -1
+def _join(patterns: Sequence[_Pattern]) -> re.Pattern[str] | None:
+    """Return an expression for what any of the patterns matches, None for no pattern."""
+    expressions = [f"(?:{pattern.regex.pattern})" for pattern in patterns]
+    return re.compile("|".join(expressions), re.DOTALL) if expressions else None
 
 
 def check_pattern(line: str) -> None:
@@ -133,9 +117,10 @@ def _read_line(line: str) -> _Pattern | None:
     if "\0" in text or "\n" in text:
         raise PatternError("it has a line end or a NUL in it")
     has_path = "/" in text
-    literal = "" if _WILD.search(text) else text
+    literal = "" if _WILD.search(text, 1) or text[0] in "?[\\" else text
     regex = translate_path(text.removeprefix("/")) if has_path else translate_name(text)
-    return _Pattern(is_negated, is_for_folders, has_path, literal, regex)
+    compiled = re.compile(regex, re.DOTALL)
+    return _Pattern(is_negated, is_for_folders, has_path, literal, compiled)
 
 
 def _strip(line: str) -> str:
