@@ -13,7 +13,13 @@ from ingestion_pipeline_tests.sources.git.reading import fetch_files, read_commi
 
 
 @pytest.fixture
-def source(repository: GitRepository, server: GitHttpServer) -> FetchSource:
+def source(repository: GitRepository) -> FetchSource:
+    """By path, which is faster; what needs a server uses ``http_source``."""
+    return FetchSource(str(repository.path))
+
+
+@pytest.fixture
+def http_source(repository: GitRepository, server: GitHttpServer) -> FetchSource:
     return FetchSource(f"{server.url}/owner/name.git")
 
 
@@ -21,7 +27,7 @@ def test_nothing_in_a_repository_is_ever_run_or_followed(
     tmp_path: Path,
     repository: GitRepository,
     mirror: GitMirror,
-    source: FetchSource,
+    http_source: FetchSource,
     server: GitHttpServer,
 ) -> None:
     marker = tmp_path / "pwned"
@@ -40,7 +46,7 @@ def test_nothing_in_a_repository_is_ever_run_or_followed(
     repository.commit(files, orphan=True)
     _write_hooks(repository.path, touch)
 
-    read = fetch_files(mirror, source)
+    read = fetch_files(mirror, http_source)
 
     assert set(read) == set(files) - {"a", "out"}
     assert read["app.py"] == b"x = 1\n"
