@@ -6,6 +6,7 @@ from ingestion_pipeline.orchestration.assets import repository_points
 from ingestion_pipeline.orchestration.checks import all_checks
 from ingestion_pipeline.orchestration.jobs import sync_repository
 from ingestion_pipeline.orchestration.preview import preview_job
+from ingestion_pipeline.orchestration.purge import hourly_purge, purge_untracked
 from ingestion_pipeline.orchestration.resources import (
     OpenServices,
     make_resources,
@@ -28,9 +29,9 @@ def build_definitions(open_pipeline: OpenServices = open_configured_services) ->
     return dg.Definitions(
         assets=[repository_points],
         asset_checks=list(all_checks()),
-        jobs=[sync_repository, preview_job],
+        jobs=[sync_repository, preview_job, purge_untracked],
         sensors=[make_freshness_sensor(settings)],
-        schedules=[make_reconciliation_schedule(settings)],
+        schedules=[make_reconciliation_schedule(settings), hourly_purge],
         resources=make_resources(open_pipeline),
         # One process a run: its start is most of a small run's time, and a child an op costs 5x.
         executor=dg.in_process_executor,

@@ -1,28 +1,54 @@
 """Asset checks: is what we believe in the store really there?
 
-Within the run of a partition they look at that repository, launched alone at every tracked one.
-(A check with partitions of its own is a preview feature of Dagster 1.13.)
+Within the run of a partition they look at that repository, and no longer than is fair beside the
+run; launched alone they look at every tracked one, whole. (A check with partitions of its own is a
+preview feature of Dagster 1.13.)
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import dagster as dg
 import numpy as np
 
 from ingestion_pipeline.composition import Services
+from ingestion_pipeline.core.errors import IngestionError, RepositoryBusyError
 from ingestion_pipeline.core.points import PointFilter, StoredPoint
 from ingestion_pipeline.core.repositories import TrackedRepository
+from ingestion_pipeline.indexing.verify_report import VerifyReport
 from ingestion_pipeline.orchestration.partitions import ASSET_KEY, PARTITION_TAG
 from ingestion_pipeline.orchestration.run_facts import read_materializations
+from ingestion_pipeline.orchestration.verify import (
+    MAX_POINTS_IN_RUN,
+    verify_in_run,
+    verify_tracked,
+)
 from ingestion_pipeline.points.build import REPOSITORY_KIND
 
 UNIT_LENGTH_TOLERANCE = 1e-3
+MAX_VECTORS_IN_RUN = 1000
 _EXAMPLES = 5
 _DESCRIPTION_CHARACTERS = 1000
 
 Problem = dict[str, Any]
-LookAt = Callable[[TrackedRepository], Problem | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a look at one repository brought.
+
+    Args:
+        problem: What is wrong, empty for nothing.
+        note: What was left out, and why.
+    """
+
+    problem: Problem = field(default_factory=Problem)
+    note: str = ""
+
+
+LookAt = Callable[[TrackedRepository], Outcome]
 
 
 @dg.asset_check(
@@ -34,11 +60,11 @@ def points_match_state(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckR
     """Count both sides."""
     services: Services = context.resources.services
 
-    def look_at(repository: TrackedRepository) -> Problem | None:
+    def look_at(repository: TrackedRepository) -> Outcome:
         where = PointFilter({"source": str(repository.source)})
         stored = services.store.count(services.collection.name, where)
         expected = services.state.count_points(repository.source)
-        return None if stored == expected else {"stored": stored, "expected": expected}
+        return Outcome({} if stored == expected else {"stored": stored, "expected": expected})
 
     return _check_each(_choose(context, services), look_at)
 
@@ -55,16 +81,17 @@ def pushed_at_matches_materialization(
     services: Services = context.resources.services
     materialized = read_materializations(context.instance)
 
-    def look_at(repository: TrackedRepository) -> Problem | None:
+    def look_at(repository: TrackedRepository) -> Outcome:
         known = materialized.get(repository.partition_key)
         where = PointFilter({"source": str(repository.source), "kind": REPOSITORY_KIND})
         points = services.store.scroll(services.collection.name, where)
         stamps = [str(point.payload["last_pushed_at"]) for point in points]
         # Without a branch there is no point to carry the stamp, and nothing was promised.
         if known is None or not stamps:
-            return None
+            return Outcome()
         expected = known.pushed_at or ""
-        return None if max(stamps) == expected else {"payload": stamps, "expected": expected}
+        right = max(stamps) == expected
+        return Outcome({} if right else {"payload": stamps, "expected": expected})
 
     return _check_each(_choose(context, services), look_at)
 
@@ -72,17 +99,48 @@ def pushed_at_matches_materialization(
 @dg.asset_check(
     asset=ASSET_KEY,
     required_resource_keys={"services"},
-    description="Every dense vector is finite and of unit length.",
+    description=(
+        "Every dense vector is finite and of unit length. Within a sync's run the first "
+        f"{MAX_VECTORS_IN_RUN:,} in order of id are read, ids being uniform hashes; executed "
+        "alone, all are."
+    ),
 )
 def vectors_are_unit_length(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Read every vector back."""
+    """Read vectors back."""
     services: Services = context.resources.services
+    limit = MAX_VECTORS_IN_RUN if _is_in_run(context) else None
 
-    def look_at(repository: TrackedRepository) -> Problem | None:
+    def look_at(repository: TrackedRepository) -> Outcome:
         where = PointFilter({"source": str(repository.source)})
         points = services.store.scroll(services.collection.name, where, with_vectors=True)
-        bad = [point.id for point in points if not is_unit_length(point)]
-        return {"bad": len(bad), "examples": bad[:_EXAMPLES]} if bad else None
+        bad = [point.id for point in islice(points, limit) if not is_unit_length(point)]
+        return Outcome({"bad": len(bad), "examples": bad[:_EXAMPLES]} if bad else {})
+
+    return _check_each(_choose(context, services), look_at)
+
+
+@dg.asset_check(
+    asset=ASSET_KEY,
+    required_resource_keys={"services"},
+    description=(
+        "The indexed tree, the state's documents and the store's points agree, in both directions. "
+        f"Within a sync's run more than {MAX_POINTS_IN_RUN:,} points, and those of a run that "
+        "wrote nothing, are only counted; executed alone, or by `ingestion-pipeline verify`, all "
+        "are compared. `ingestion-pipeline verify --repair` puts right what is wrong."
+    ),
+)
+def points_match_tree(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Verify."""
+    services: Services = context.resources.services
+    run_id = context.run.run_id if _is_in_run(context) else ""
+
+    def look_at(repository: TrackedRepository) -> Outcome:
+        if not run_id:
+            return Outcome(_list_faults(verify_tracked(services, repository)))
+        report, reason = verify_in_run(services, repository, run_id)
+        command = f"`ingestion-pipeline verify {repository.partition_key}`"
+        note = f"compared by numbers, since {reason}; {command} compares all" if reason else ""
+        return Outcome(_list_faults(report), note)
 
     return _check_each(_choose(context, services), look_at)
 
@@ -97,7 +155,21 @@ def is_unit_length(point: StoredPoint) -> bool:
 
 def all_checks() -> Sequence[dg.AssetChecksDefinition]:
     """Return every check of the asset."""
-    return [points_match_state, pushed_at_matches_materialization, vectors_are_unit_length]
+    return [
+        points_match_state,
+        points_match_tree,
+        pushed_at_matches_materialization,
+        vectors_are_unit_length,
+    ]
+
+
+def _list_faults(report: VerifyReport) -> Problem:
+    return {} if report.is_true else {"faults": report.describe()}
+
+
+def _is_in_run(context: dg.AssetCheckExecutionContext) -> bool:
+    """Whether the check is part of a partition's sync, which holds the repository's lock."""
+    return PARTITION_TAG in context.run.tags
 
 
 def _choose(
@@ -112,14 +184,25 @@ def _choose(
 
 
 def _check_each(rows: Sequence[TrackedRepository], look_at: LookAt) -> dg.AssetCheckResult:
-    problems: Mapping[str, Problem] = {
-        row.partition_key: problem for row in rows if (problem := look_at(row)) is not None
-    }
-    wrong = "; ".join(f"{key}: {problem}" for key, problem in problems.items())
+    outcomes = {row.partition_key: _look(row, look_at) for row in rows}
+    problems = {key: outcome.problem for key, outcome in outcomes.items() if outcome.problem}
+    notes = [f"{key}: {outcome.note}" for key, outcome in outcomes.items() if outcome.note]
+    wrong = [f"{key}: {problem}" for key, problem in problems.items()]
     looked_at = rows[0].partition_key if len(rows) == 1 else f"{len(rows):,} repositories"
+    said = "; ".join([*wrong, *notes] if wrong else [f"{looked_at}: as it should be", *notes])
     return dg.AssetCheckResult(
         passed=not problems,
         # Checks have no partitions yet, so the UI tells by this line alone what was looked at.
-        description=(wrong or f"{looked_at}: as it should be.")[:_DESCRIPTION_CHARACTERS],
-        metadata={"repositories": len(rows), "problems": dg.MetadataValue.json(dict(problems))},
+        description=f"{said}."[:_DESCRIPTION_CHARACTERS],
+        metadata={"repositories": len(rows), "problems": dg.MetadataValue.json(problems)},
     )
+
+
+def _look(repository: TrackedRepository, look_at: LookAt) -> Outcome:
+    """Look at one repository; what it fails at keeps nobody from looking at the others."""
+    try:
+        return look_at(repository)
+    except RepositoryBusyError:
+        return Outcome(note="not looked at, a run is working on it")
+    except IngestionError as error:
+        return Outcome({"error": str(error)})
