@@ -63,6 +63,10 @@ class Settings(BaseSettings):
         default=AnyHttpUrl("https://api.github.com"),
         description="REST base URL; GitHub Enterprise: https://HOST/api/v3.",
     )
+    github_webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Secret of the push webhook; unset, `serve` refuses webhooks.",
+    )
     github_timeout_seconds: float = Field(
         default=15, gt=0, le=300, description="Time limit of one call to GitHub."
     )
@@ -132,7 +136,18 @@ class Settings(BaseSettings):
     )
 
     sensor_interval_seconds: int = Field(
-        default=60, ge=10, description="Least time between two ticks of the freshness sensor."
+        default=30, ge=10, description="Least time between two ticks of the freshness sensor."
+    )
+    poll_min_seconds: float = Field(
+        default=45, ge=1, description="A repository is asked about no sooner than after this time."
+    )
+    poll_max_seconds: float = Field(
+        default=8 * 3600,
+        ge=1,
+        description=(
+            "… and no later than after this one; in between, after half the time since its last "
+            "push. A webhook makes it at once."
+        ),
     )
     sensor_max_runs_per_tick: int = Field(
         default=50, gt=0, le=500, description="Most runs one tick asks for."
@@ -140,7 +155,7 @@ class Settings(BaseSettings):
     sensor_max_repositories_per_tick: int = Field(
         default=2000,
         gt=0,
-        description="Most repositories one tick asks the host about; the next tick goes on there.",
+        description="Most repositories one tick asks the host about; the others come next.",
     )
     reconcile_cron: str = Field(
         default="0 3 * * *",

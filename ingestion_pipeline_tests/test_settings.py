@@ -17,6 +17,7 @@ SECRET = "sesame-that-nobody-may-read"
 SECRETS = {
     "database_url": f"postgresql://ada:{SECRET}@localhost/ingestion",
     "github_token": SECRET,
+    "github_webhook_secret": SECRET,
     "qdrant_api_key": SECRET,
 }
 

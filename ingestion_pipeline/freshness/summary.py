@@ -36,7 +36,7 @@ def summarize(decisions: Sequence[Decision], report: FreshnessReport) -> str:
     parts = [f"{len(decisions):,} {noun}: {listed}."]
     parts += [_explain(decisions, action) for action in _EXPLAINED if counts[action]]
     parts += [f"Problem: {report.problem}"] if report.problem else []
-    parts += [_explain_limit(report.rate_limit)] if report.rate_limit else []
+    parts += [explain_limit(report.rate_limit)] if report.rate_limit else []
     return " ".join(parts)
 
 
@@ -47,6 +47,7 @@ def _explain(decisions: Sequence[Decision], action: Action) -> str:
     return f"{_LABELS[action].capitalize()}: {', '.join(texts)}{more}."
 
 
-def _explain_limit(limit: RateLimit) -> str:
+def explain_limit(limit: RateLimit) -> str:
+    """Return what is left of a host's allowance, as one sentence."""
     until = f" until {format_utc(limit.resets_at)}" if limit.resets_at else ""
     return f"Rate limit: {limit.remaining:,} of {limit.limit:,} left{until}."

@@ -1,13 +1,22 @@
 """What the freshness sensor remembers between ticks."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AwareDatetime, BaseModel, ValidationError
+
+from ingestion_pipeline.core.code_host import RateLimit
+
+
+class _StoredLimit(BaseModel):
+    remaining: int
+    limit: int
+    resets_at: AwareDatetime | None = None
 
 
 class _Stored(BaseModel):
-    asked: str = ""
     started: str = ""
+    rate_limit: _StoredLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +24,12 @@ class SensorCursor:
     """Where the rounds stand.
 
     Args:
-        asked: Last partition key the hosts were asked about; "" to begin at the first.
         started: Last partition key a run was asked for.
+        rate_limit: What the host said it had left; None where it has no limit.
     """
 
-    asked: str = ""
     started: str = ""
+    rate_limit: RateLimit | None = None
 
     @classmethod
     def parse(cls, text: str | None) -> "SensorCursor":
@@ -29,8 +38,25 @@ class SensorCursor:
             stored = _Stored.model_validate_json(text or "{}")
         except ValidationError:
             stored = _Stored()
-        return cls(stored.asked, stored.started)
+        limit = stored.rate_limit
+        known = RateLimit(limit.remaining, limit.limit, limit.resets_at) if limit else None
+        return cls(stored.started, known)
 
     def format(self) -> str:
         """Return the cursor as Dagster stores it."""
-        return _Stored(asked=self.asked, started=self.started).model_dump_json()
+        limit = self.rate_limit
+        stored = _Stored(started=self.started)
+        if limit is not None:
+            stored.rate_limit = _StoredLimit(
+                remaining=limit.remaining, limit=limit.limit, resets_at=limit.resets_at
+            )
+        return stored.model_dump_json()
+
+    def remember(self, limit: RateLimit | None, now: datetime) -> RateLimit | None:
+        """Return the newest limit that still holds: this check's, else the one before it."""
+        if limit is not None:
+            return limit
+        before = self.rate_limit
+        if before is None or before.resets_at is None or before.resets_at <= now:
+            return None
+        return before

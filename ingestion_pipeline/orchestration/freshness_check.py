@@ -10,7 +10,7 @@ from ingestion_pipeline.core.code_host import FreshnessReport
 from ingestion_pipeline.core.errors import IngestionError
 from ingestion_pipeline.core.repositories import TrackedRepository
 from ingestion_pipeline.freshness.check import ask_hosts, decide_all, store_findings
-from ingestion_pipeline.freshness.evidence import Decision, collect_evidence
+from ingestion_pipeline.freshness.evidence import Decision, RunFacts, collect_evidence
 from ingestion_pipeline.orchestration.partitions import PARTITIONS_NAME
 from ingestion_pipeline.orchestration.run_facts import collect_run_facts
 from ingestion_pipeline.tracking.reconcile import reconcile_partitions
@@ -38,6 +38,7 @@ def check_freshness(
     instance: dg.DagsterInstance,
     repositories: Sequence[TrackedRepository],
     *,
+    facts: RunFacts | None = None,
     look_up_all: bool = False,
 ) -> FreshnessCheck:
     """Ask the hosts, follow renames, decide, and store what was learnt.
@@ -45,7 +46,8 @@ def check_freshness(
     Args:
         services: Ports.
         instance: Where runs and materializations are recorded.
-        repositories: The rows to look at.
+        repositories: The rows to look at, the most urgent first.
+        facts: What is known of their runs, where the caller has just read it.
         look_up_all: Also look up the heads of every tracked branch.
     """
     report = ask_hosts(repositories, services.hosts)
@@ -57,8 +59,9 @@ def check_freshness(
     present = {row.source: row for row in renames.moved}
     rows = [present.get(row.source, row) for row in repositories]
     now = services.clock.now()
-    keys = [row.partition_key for row in rows]
-    facts = collect_run_facts(instance, services.state, keys, now)
+    if facts is None:
+        keys = [row.partition_key for row in rows]
+        facts = collect_run_facts(instance, services.state, keys, now)
     evidence = collect_evidence(rows, report, facts, services.make_fingerprint)
     decisions = decide_all(evidence, services.hosts, now, look_up_all=look_up_all)
     store_findings(decisions, report, services.state)

@@ -4,14 +4,22 @@ import dagster as dg
 from dagster._utils.schedules import is_valid_cron_schedule
 
 from ingestion_pipeline.composition import Services
+from ingestion_pipeline.core.code_host import FreshnessReport
 from ingestion_pipeline.core.errors import ConfigurationError, IngestionError
-from ingestion_pipeline.core.repositories import TrackedRepository
-from ingestion_pipeline.freshness.evidence import Decision
+from ingestion_pipeline.freshness.due import choose_due, make_standings
+from ingestion_pipeline.freshness.evidence import Decision, collect_evidence
 from ingestion_pipeline.freshness.selection import select_runs
 from ingestion_pipeline.freshness.summary import summarize
 from ingestion_pipeline.orchestration.cursor import SensorCursor
 from ingestion_pipeline.orchestration.freshness_check import check_freshness, sync_partitions
 from ingestion_pipeline.orchestration.jobs import sync_repository
+from ingestion_pipeline.orchestration.run_facts import collect_run_facts
+from ingestion_pipeline.orchestration.tick import (
+    choose_runs,
+    describe_tick,
+    make_tick_limits,
+    plan_checks,
+)
 from ingestion_pipeline.settings import Settings
 
 REASON_TAG = "ingestion/reason"
@@ -40,23 +48,28 @@ def make_freshness_sensor(settings: Settings) -> dg.SensorDefinition:
 def run_tick(
     services: Services, instance: dg.DagsterInstance, cursor_text: str | None
 ) -> dg.SensorResult:
-    """Check as many repositories as one tick may, and ask for runs up to the cap."""
-    settings = services.settings
+    """Ask about the repositories whose time has come, and ask for runs up to the cap."""
+    settings, state = services.settings, services.state
     cursor = SensorCursor.parse(cursor_text)
     notes = sync_partitions(services, instance)
-    rows = services.state.list_repositories()
-    window = _take_window(rows, cursor.asked, settings.sensor_max_repositories_per_tick)
-    check = check_freshness(services, instance, window)
-    chosen, last_run = select_runs(
-        check.decisions, settings.sensor_max_runs_per_tick, cursor.started
-    )
-    asked = window[-1].partition_key if len(window) < len(rows) else ""
-    summary = " ".join((summarize(check.decisions, check.report), *notes, *check.notes))
+    now = services.clock.now()
+    rows = state.list_repositories()
+    facts = collect_run_facts(instance, state, [row.partition_key for row in rows], now)
+    known = collect_evidence(rows, FreshnessReport({}), facts, services.make_fingerprint)
+    standings = make_standings(known, state.list_check_schedules(), now)
+    limits = make_tick_limits(settings, cursor.rate_limit)
+    due = choose_due(standings, now, limits, cursor.started)
+    check = check_freshness(services, instance, [item.repository for item in due], facts=facts)
+    chosen, last_run = choose_runs(due, check, settings.sensor_max_runs_per_tick, cursor.started)
+    state.set_check_schedules(plan_checks(due, check, chosen, limits.poll, now))
     requests = [make_request(decision) for decision in chosen]
+    limit = cursor.remember(check.report.rate_limit, now)
+    said = describe_tick(standings, due, check, limit)
+    summary = " ".join(filter(None, (said, *notes, *check.notes)))
     return dg.SensorResult(
         run_requests=requests or None,
         skip_reason=None if requests else summary,
-        cursor=SensorCursor(asked, last_run).format(),
+        cursor=SensorCursor(last_run, limit).format(),
     )
 
 
@@ -110,10 +123,3 @@ def run_nightly(
         summary = summarize(check.decisions, check.report)
         return dg.SkipReason(" ".join((summary, *notes, *check.notes)))
     return [make_request(decision) for decision in chosen]
-
-
-def _take_window(rows: list[TrackedRepository], after: str, size: int) -> list[TrackedRepository]:
-    """Return the next ``size`` rows after a key, going round."""
-    later = [row for row in rows if row.partition_key > after]
-    earlier = [row for row in rows if row.partition_key <= after]
-    return (later + earlier)[:size]

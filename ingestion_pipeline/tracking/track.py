@@ -70,6 +70,8 @@ def track_repository(
         _require_branches(host, row)
     _free_key(row, hosts, state)
     state.save_repository(row)
+    # Its next check may be hours away, and what is to be indexed has just changed.
+    state.bump_source(row.source, clock.now())
     return state.find_source(row.source) or row
 
 

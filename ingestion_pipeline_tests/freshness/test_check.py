@@ -151,7 +151,9 @@ class TestCollectEvidence:
         facts = RunFacts(
             {"octo/cat": stored}, {}, {"octo/cat": failures}, {ROW.source: {"main": HEAD}}
         )
-        item = collect_evidence([ROW], FreshnessReport({ROW.source: remote}), facts, lambda _row: VERSION)[0]
+        item = collect_evidence(
+            [ROW], FreshnessReport({ROW.source: remote}), facts, lambda _row: VERSION
+        )[0]
         assert (item.remote, item.materialized, item.failures) == (remote, stored, failures)
         assert item.indexed_heads == {"main": HEAD}
 

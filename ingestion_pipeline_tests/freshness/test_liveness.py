@@ -115,7 +115,9 @@ class FreshnessMachine(RuleBasedStateMachine):
         report = ask_hosts(self.state.list_repositories(), hosts)
         follow_renames(self.state.list_repositories(), report.states, self.state)
         rows = self.state.list_repositories()
-        evidence = collect_evidence(rows, report, self._collect_facts(rows), lambda _row: self.code_version)
+        evidence = collect_evidence(
+            rows, report, self._collect_facts(rows), lambda _row: self.code_version
+        )
         decisions = decide_all(evidence, hosts, self.clock.now(), look_up_all=nightly)
         assert all(decision.action is not Action.NEEDS_HEADS for decision in decisions)
         store_findings(decisions, report, self.state)

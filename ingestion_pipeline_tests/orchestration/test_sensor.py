@@ -7,6 +7,7 @@ import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.test_utils import create_run_for_test
 
+from ingestion_pipeline.core.code_host import RateLimit
 from ingestion_pipeline.core.errors import (
     HostUnavailableError,
     RateLimitedError,
@@ -16,6 +17,7 @@ from ingestion_pipeline.core.repositories import RepositoryStatus
 from ingestion_pipeline.orchestration.cursor import SensorCursor
 from ingestion_pipeline.orchestration.partitions import PARTITION_TAG, PARTITIONS_NAME
 from ingestion_pipeline.orchestration.sensors import run_nightly, run_tick
+from ingestion_pipeline_tests.fakes.clock import START
 from ingestion_pipeline_tests.fakes.code_host import make_hosted
 from ingestion_pipeline_tests.orchestration.world import KEY, World
 
@@ -157,14 +159,29 @@ def test_the_window_goes_round(world: World, instance: dg.DagsterInstance) -> No
     assert seen == {KEY, "octo/r2", "octo/r3", "octo/r4", "octo/r5"}
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", "{", '{"asked": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "[]",
+        "{",
+        '{"started": 1}',
+        '{"asked": "a/b"}',
+        '{"rate_limit": {"limit": "many"}}',
+    ],
+)
 def test_a_strange_cursor_begins_anew(text: str | None) -> None:
     assert SensorCursor.parse(text) == SensorCursor()
 
 
 def test_a_cursor_survives_its_own_format() -> None:
-    cursor = SensorCursor("a/b", "c/d")
-    assert SensorCursor.parse(cursor.format()) == cursor
+    for cursor in (
+        SensorCursor("a/b"),
+        SensorCursor("a/b", RateLimit(3, 5_000, START)),
+        SensorCursor("", RateLimit(3, 5_000, None)),
+    ):
+        assert SensorCursor.parse(cursor.format()) == cursor
 
 
 def test_the_sensor_runs_as_dagster_runs_it(world: World, instance: dg.DagsterInstance) -> None:
