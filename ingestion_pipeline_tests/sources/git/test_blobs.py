@@ -25,13 +25,16 @@ MakeMirror = Callable[..., GitMirror]
 _PACK_REQUEST = "/owner/name.git/git-upload-pack"
 
 
+@pytest.fixture
+def source(repository: GitRepository) -> FetchSource:
+    return FetchSource(str(repository.path))
+
+
 @pytest.fixture(params=["http", "path"])
-def source(
+def either_source(
     request: pytest.FixtureRequest, repository: GitRepository, server: GitHttpServer
 ) -> FetchSource:
-    if request.param == "path":
-        return FetchSource(str(repository.path))
-    return _http(server)
+    return _http(server) if request.param == "http" else FetchSource(str(repository.path))
 
 
 def _http(server: GitHttpServer) -> FetchSource:
@@ -110,17 +113,17 @@ def test_blobs_of_before_a_force_push_are_still_there_and_new_ones_come(
 
 
 def test_a_blob_that_went_with_a_force_push_is_a_transient_error(
-    repository: GitRepository, mirror: GitMirror, source: FetchSource
+    repository: GitRepository, mirror: GitMirror, either_source: FetchSource
 ) -> None:
-    shas = _list_shas(mirror, mirror.fetch(source, ["main"]).heads["main"])
+    shas = _list_shas(mirror, mirror.fetch(either_source, ["main"]).heads["main"])
     repository.commit({"README.md": "# Hello\n"}, orphan=True)
     repository.git("reflog", "expire", "--expire=now", "--all")
     repository.git("gc", "--quiet", "--prune=now")
 
     with pytest.raises(TransientError, match="1 files are not in them any more"):
-        mirror.fetch_blobs(source, shas)
+        mirror.fetch_blobs(either_source, shas)
 
-    assert set(fetch_files(mirror, source)) == {"README.md"}
+    assert set(fetch_files(mirror, either_source)) == {"README.md"}
 
 
 @pytest.mark.parametrize("sha", ["main", "", "--all", "a" * 39, "+" + "a" * 40])
@@ -140,16 +143,16 @@ def test_blobs_of_a_mirror_that_was_never_fetched_or_is_damaged_are_an_error(
 
 @pytest.mark.parametrize("others", [7, MOST_HALVED + 10], ids=["halved", "by size"])
 def test_a_huge_blob_is_skipped_and_the_others_come(
-    repository: GitRepository, make_mirror: MakeMirror, source: FetchSource, others: int
+    repository: GitRepository, make_mirror: MakeMirror, either_source: FetchSource, others: int
 ) -> None:
     """Neither allowance fits: that of a small request, nor the mirror's own limit."""
     mirror = make_mirror(replace(LIMITS, max_file_bytes=10_000, max_repository_bytes=2**20))
     files: dict[str, str | bytes] = {f"{i}.py": f"x = {i}\n" for i in range(others)}
     repository.commit({**files, "data.py": os.urandom(3 * 2**20), "edge.py": os.urandom(10_000)})
-    entries = list_files(mirror, mirror.fetch(source, ["main"]).heads["main"])
+    entries = list_files(mirror, mirror.fetch(either_source, ["main"]).heads["main"])
     data = next(entry for entry in entries if entry.path == "data.py")
 
-    fetched = mirror.fetch_blobs(source, [entry.blob_sha for entry in entries])
+    fetched = mirror.fetch_blobs(either_source, [entry.blob_sha for entry in entries])
 
     assert fetched.too_large == {data.blob_sha}
     assert fetched.fetched == len(entries) - 1
@@ -160,12 +163,12 @@ def test_a_huge_blob_is_skipped_and_the_others_come(
     assert len(read) == len(entries)
     assert not list(mirror.path.rglob("tmp_*"))
 
-    again = mirror.fetch_blobs(source, [data.blob_sha])
+    again = mirror.fetch_blobs(either_source, [data.blob_sha])
     assert (again.fetched, again.too_large) == (0, {data.blob_sha}), "it is remembered"
     large = make_mirror()
-    assert large.fetch_blobs(source, [data.blob_sha]).too_large == {data.blob_sha}
+    assert large.fetch_blobs(either_source, [data.blob_sha]).too_large == {data.blob_sha}
     larger = make_mirror(replace(LIMITS, max_file_bytes=4 * 2**20))
-    assert larger.fetch_blobs(source, [data.blob_sha]).fetched == 1
+    assert larger.fetch_blobs(either_source, [data.blob_sha]).fetched == 1
 
 
 def test_a_large_blob_that_compresses_well_comes_and_is_passed_over_in_reading(

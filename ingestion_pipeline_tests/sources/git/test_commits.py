@@ -179,7 +179,7 @@ _MOVES = st.sampled_from(["push", "reset", "fork", "merge", "delete", "orphan", 
 
 @given(moves=st.lists(_MOVES, min_size=2, max_size=5))
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_the_count_is_what_the_repository_itself_counts(
     repository: GitRepository, mirror: GitMirror, moves: list[str]
