@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +60,6 @@ class Services:
     make_hosts: Callable[[Settings, Clock], Mapping[SourceKind, CodeHost]] = (
         lambda settings, clock: build_hosts(settings, clock)
     )
-    _caches: list[ContentCache] = field(default_factory=list[ContentCache], init=False, repr=False)
 
     @cached_property
     def state(self) -> StateStore:
@@ -109,25 +108,30 @@ class Services:
             parts.append(f"ignore-{digest.hexdigest()}")
         return "_".join(parts)
 
-    @cached_property
+    @property
     def records(self) -> RecordCache:
         """What the parser said of blobs, shared by all repositories."""
-        return RecordCache(
-            self._open_cache("records"), get_parser_version(), self.settings.max_file_kib * 1024
-        )
+        max_file_bytes = self.settings.max_file_kib * 1024
+        return RecordCache(self._record_bytes, get_parser_version(), max_file_bytes)
 
-    @cached_property
+    @property
     def word_vectors(self) -> VectorCache:
         """Vectors of files' own words, shared by all repositories."""
         version = f"{ENCODER_VERSION}/{get_parser_version()}"
-        return VectorCache(self._open_cache("vectors"), version, ENCODER_DIM)
+        return VectorCache(self._vector_bytes, version, ENCODER_DIM)
+
+    @cached_property
+    def _record_bytes(self) -> ContentCache:
+        return self._open_cache("records")
+
+    @cached_property
+    def _vector_bytes(self) -> ContentCache:
+        return self._open_cache("vectors")
 
     def _open_cache(self, name: str) -> ContentCache:
         # Half of the room each: vectors are the larger, records the dearer to make anew.
         path = self.settings.data_path / "cache" / f"{name}.db"
-        cache = ContentCache(path, self.settings.cache_mib * MEBIBYTE // 2)
-        self._caches.append(cache)
-        return cache
+        return ContentCache(path, self.settings.cache_mib * MEBIBYTE // 2)
 
     @contextmanager
     def open_parser(self) -> Iterator[ParseFiles]:
@@ -147,10 +151,11 @@ class Services:
             opened = self.__dict__.pop(name, None)
             if opened is not None:
                 opened.close()
-        while self._caches:
-            cache = self._caches.pop()
-            cache.evict()
-            cache.close()
+        for name in ("_record_bytes", "_vector_bytes"):
+            cache: ContentCache | None = self.__dict__.pop(name, None)
+            if cache is not None:
+                cache.evict()
+                cache.close()
 
 
 @contextmanager

@@ -98,20 +98,18 @@ def estimate_seconds(
 ) -> float | None:
     """Return how long a sync of that much work may take, by how long earlier ones took.
 
-    The shortest earlier sync is what a sync costs without work; what the others took above it, by
-    their work, is the price of work.
+    The shortest earlier sync is what a sync costs with next to no work; what the others took above
+    it, by their work, is the price of work.
 
     Returns:
-        Seconds, None without a complete sync in the history.
+        Seconds; None with fewer than two complete syncs, of which nobody can tell the two apart.
     """
     complete = [record for record in history if record.status is SyncStatus.COMPLETE]
-    if not complete:
+    if len(complete) < 2:
         return None
     least = min(record.duration_seconds for record in complete)
     work = sum(map(_work_of, complete))
     above = sum(record.duration_seconds - least for record in complete)
-    if not above and work:  # one sync, or all alike: its work is all that is known
-        least, above = 0.0, sum(record.duration_seconds for record in complete)
     price = above / work if work else 0.0
     return least + price * (files_to_parse + _POINT_WORK * points_to_write)
 

@@ -100,7 +100,7 @@ def describe_preview(preview: SyncPreview) -> list[str]:
             f"to embed or compare and write, {preview.points_to_delete:,} points to delete."
         )
     if preview.estimated_seconds is None:
-        lines.append("How long: unknown, it was never synced.")
+        lines.append("How long: unknown before the second sync.")
     else:
         lines.append(f"How long: about {preview.estimated_seconds:,.1f} s, by earlier syncs.")
     lines += [f"Written again as a whole: {reason}." for reason in preview.reasons]

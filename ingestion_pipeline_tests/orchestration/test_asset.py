@@ -56,7 +56,7 @@ def test_the_materialization_says_what_was_done(world: World, instance: dg.Dagst
     assert {f"seconds_{stage}" for stage in ("clone", "parse", "embed", "upsert")} <= set(values)
     [stored] = read_materializations(instance).values()
     assert stored.pushed_at == "2026-01-01T00:00:00Z"
-    assert stored.code_version == world.services.fingerprint
+    assert stored.code_version == world.services.make_fingerprint(world.row)
 
 
 def test_all_checks_run_and_pass(world: World, instance: dg.DagsterInstance) -> None:

@@ -43,9 +43,10 @@ def test_a_small_move_of_an_ordinary_vector_is_kept_and_a_large_one_is_not() -> 
     old = make_units(1, 1, 0)
     across = make_units(2, 1, 0)
     across -= (across @ old.T) * old
-    near, far = (old + angle * across for angle in (0.005, 0.06))
-    assert find_kept(quantize(old), near / np.linalg.norm(near)).tolist() == [True]
-    assert find_kept(quantize(old), far / np.linalg.norm(far)).tolist() == [False]
+    for angle, kept in ((0.005, True), (0.06, False)):
+        moved = old + angle * across
+        new = (moved / np.linalg.norm(moved)).astype(np.float32)
+        assert find_kept(quantize(old), new).tolist() == [kept]
 
 
 def test_vectors_of_another_size_are_unknown() -> None:

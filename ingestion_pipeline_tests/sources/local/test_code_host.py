@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingestion_pipeline.core.code import SourceFile
 from ingestion_pipeline.core.errors import (
     HostNotAllowedError,
     IngestionError,
@@ -50,8 +51,11 @@ def _track(hosted: HostedRepository, *branches: str) -> TrackedRepository:
 
 def _fetch(host: LocalCodeHost, hosted: HostedRepository, mirror: GitMirror) -> dict[str, bytes]:
     branch = hosted.default_branch
-    head = mirror.fetch(host.get_fetch_source(hosted), [branch]).heads[branch]
-    return {file.path: file.content for file in mirror.read_files(mirror.list_tree(head))}
+    source = host.get_fetch_source(hosted)
+    tree = mirror.list_tree(mirror.fetch(source, [branch]).heads[branch])
+    mirror.fetch_blobs(source, [entry.blob_sha for entry in tree])
+    read = mirror.read_files(tree)
+    return {file.path: file.content for file in read if isinstance(file, SourceFile)}
 
 
 @pytest.mark.parametrize("bare", [True, False])
