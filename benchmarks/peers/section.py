@@ -1,7 +1,6 @@
 """Runs every contender through the same change and the same deaths, and makes the table."""
 
 import sys
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -192,19 +191,17 @@ def _make_section(
 
 
 def _list_figures(outcomes: dict[str, _Outcome]) -> list[tuple[str, str]]:
-    figures: list[tuple[str, str]] = []
-    for name, done in outcomes.items():
-        left = Counter(stale=done.after_delta.stale, missing=done.after_delta.missing)
-        for difference in (*done.after_death, *done.after_return):
-            left["dead"] = max(left["dead"], difference.stale + difference.missing)
-        label = f"Change of 8 files, {name}"
-        figure = (
-            f"{done.embeddings:,} embeddings for {done.floor:,} new or changed points; "
-            f"{left['stale']:,} stale, {left['missing']:,} missing; "
-            f"{left['dead']:,} wrong after SIGKILL"
+    return [
+        (
+            f"Change of 8 files, {name}",
+            (
+                f"{done.embeddings:,} embeddings for {done.floor:,} new or changed points; "
+                f"stale / missing {done.after_delta.show()}, after SIGKILL "
+                f"{_show_worst(done.after_death)}, and taken back {_show_worst(done.after_return)}"
+            ),
         )
-        figures.append((label, figure))
-    return figures
+        for name, done in outcomes.items()
+    ]
 
 
 def _show_worst(differences: tuple[_Difference, ...]) -> str:
