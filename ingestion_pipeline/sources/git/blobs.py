@@ -18,7 +18,12 @@ from pathlib import Path
 from ingestion_pipeline.core.code_host import FetchSource
 from ingestion_pipeline.core.errors import TransientError
 from ingestion_pipeline.sources.git import trees
-from ingestion_pipeline.sources.git.failures import FILE_TOO_LARGE, MISSING_REF, UNKNOWN_OBJECT
+from ingestion_pipeline.sources.git.failures import (
+    FILE_TOO_LARGE,
+    MISSING_REF,
+    UNKNOWN_OBJECT,
+    make_unexplained_error,
+)
 from ingestion_pipeline.sources.git.limits import GitLimits
 from ingestion_pipeline.sources.git.mirror_files import (
     Manifest,
@@ -100,6 +105,10 @@ class BlobRequest:
         try:
             large, complete_below = self._fetch_missing(missing, manifest)
         except UnexplainedFailureError as failure:
+            # A repository of this machine has no host whose words are known: when the git that
+            # serves it dies, the objects lack there, and building the mirror anew would not help.
+            if "remote end hung up" in str(failure):
+                raise make_unexplained_error(self.source, str(failure)) from None
             raise MirrorDamagedError(str(failure)) from failure
         manifest = replace(
             manifest,

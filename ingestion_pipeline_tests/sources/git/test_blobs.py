@@ -12,11 +12,12 @@ from ingestion_pipeline.core.code_host import FetchSource
 from ingestion_pipeline.core.errors import (
     HostUnavailableError,
     RepositoryLimitError,
+    RepositoryUnavailableError,
     TransientError,
 )
 from ingestion_pipeline.sources.git import GitMirror, MirrorDamagedError
 from ingestion_pipeline.sources.git.blobs import MOST_HALVED
-from ingestion_pipeline_tests.git_repositories import GitRepository
+from ingestion_pipeline_tests.git_repositories import GitRepository, run_git
 from ingestion_pipeline_tests.servers.git_http import TRUNCATE, GitHttpServer
 from ingestion_pipeline_tests.sources.git.conftest import LIMITS
 from ingestion_pipeline_tests.sources.git.reading import fetch_files, list_files, read_present
@@ -124,6 +125,21 @@ def test_a_blob_that_went_with_a_force_push_is_a_transient_error(
         mirror.fetch_blobs(either_source, shas)
 
     assert set(fetch_files(mirror, either_source)) == {"README.md"}
+
+
+def test_a_path_that_lacks_the_blobs_itself_is_named_and_the_mirror_is_not_blamed(
+    tmp_path: Path, repository: GitRepository, mirror: GitMirror
+) -> None:
+    repository.git("config", "uploadpack.allowFilter", "true")
+    arguments = ("clone", "--quiet", "--bare", "--filter=blob:none")
+    run_git(tmp_path, *arguments, repository.path.as_uri(), str(tmp_path / "partial"))
+    source = FetchSource(str(tmp_path / "partial"))
+    shas = _list_shas(mirror, mirror.fetch(source, ["main"]).heads["main"])
+
+    with pytest.raises(RepositoryUnavailableError, match="in a partial clone run"):
+        mirror.fetch_blobs(source, shas)
+
+    assert mirror.fetch(source, ["main"]).rebuilt_because == ""
 
 
 @pytest.mark.parametrize("sha", ["main", "", "--all", "a" * 39, "+" + "a" * 40])
