@@ -50,7 +50,7 @@ class EdgePointStore(PointStore):
     """
 
     def __init__(
-        self, root: Path, lock_timeout_seconds: float = 600, keep_open_seconds: float = 2
+        self, root: Path, lock_timeout_seconds: float = 600, keep_open_seconds: float = 60
     ) -> None:
         self._folder = EdgeFolder(root)
         self._lock_timeout_seconds = lock_timeout_seconds

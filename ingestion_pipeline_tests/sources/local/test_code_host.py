@@ -222,7 +222,7 @@ def test_a_partial_clone_that_lacks_objects_says_so(
     hosted = host.find_repository(str(partial))
 
     with pytest.raises(RepositoryUnavailableError, match="partial clone"):
-        GitMirror(tmp_path / "m.git", LIMITS).fetch(host.get_fetch_source(hosted), ["main"])
+        _fetch(host, hosted, GitMirror(tmp_path / "m.git", LIMITS))
 
 
 @pytest.mark.parametrize(
