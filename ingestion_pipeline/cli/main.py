@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ingestion_pipeline.cli.repositories import repositories, track, untrack
 from ingestion_pipeline.cli.searching import search
+from ingestion_pipeline.cli.serving import serve
 from ingestion_pipeline.cli.state import state
 from ingestion_pipeline.cli.syncing import run, sync
 from ingestion_pipeline.core.errors import IngestionError
@@ -45,7 +46,7 @@ def cli() -> None:
     """Keep Qdrant true to your repositories."""
 
 
-for command in (run, track, untrack, repositories, sync, search, state):
+for command in (run, track, untrack, repositories, sync, search, serve, state):
     cli.add_command(command)
 
 
