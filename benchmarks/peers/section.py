@@ -81,7 +81,8 @@ def measure(*, quick: bool) -> Section:
             failures.append(f"The peers could not be installed here: `{error}`")
         for contender in contenders:
             try:
-                outcomes[contender.name] = _run(contender, delta, deaths)
+                outcomes[contender.name] = done = _run(contender, delta, deaths)
+                print(f"{contender.name}: {done}", file=sys.stderr)  # the whole takes half an hour
             except RuntimeError as error:
                 last = str(error).strip().splitlines()[-1]
                 failures.append(f"{contender.name} did not run here: `{last}`")
