@@ -48,12 +48,22 @@ def stem(word: str) -> str:
 @lru_cache(maxsize=200_000)
 def split_identifier(identifier: str) -> tuple[str, ...]:
     """Return the stemmed sub-words of one identifier, in order, duplicates kept."""
-    words = (word.lower() for word in _WORD.findall(identifier))
-    return tuple(
-        stem(word)
-        for word in words
-        if len(word) > 1 and word not in KEYWORDS and word not in STOP_WORDS
-    )
+    # Most names need no expression to be split, which takes half of the time here.
+    is_snake = identifier.islower() and identifier.isascii()
+    if is_snake and identifier.replace("_", "").isalpha():
+        words = identifier.split("_")
+    else:
+        words = _WORD.findall(identifier)
+    return tuple(filter(None, map(_normalize, words)))
+
+
+@lru_cache(maxsize=100_000)
+def _normalize(word: str) -> str:
+    """Return a sub-word's stem, "" for one that says nothing."""
+    word = word.lower()
+    if len(word) <= 1 or word in KEYWORDS or word in STOP_WORDS:
+        return ""
+    return stem(word)
 
 
 def split_text(text: str) -> list[str]:
@@ -61,6 +71,7 @@ def split_text(text: str) -> list[str]:
     return [term for name in _IDENTIFIER.findall(text) for term in split_identifier(name)]
 
 
+@lru_cache(maxsize=100_000)
 def hash_term(term: str) -> int:
     """Return the CRC-32 of a term, 0 ≤ id < 2**32: its id in every vector and table."""
     return zlib.crc32(term.encode("utf-8"))

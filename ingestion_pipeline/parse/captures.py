@@ -20,6 +20,7 @@ The names that query files give to captures:
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from tree_sitter import Node
 
@@ -91,10 +92,8 @@ class Syntax:
         return self.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
 
-def _record_definition(found: Syntax, captures: Captures) -> None:
-    key = next(name for name in captures if name.startswith("definition."))
-    node = captures[key][0]
-    role = key.removeprefix("definition.")
+def _record_definition(role: str, found: Syntax, captures: Captures) -> None:
+    start, end = captures[f"definition.{role}"][0].byte_range
     name, receiver = _read_name(found, captures, role)
     if name in _CONTROL_WORDS and found.grammar in _BRACE_GRAMMARS:
         return
@@ -105,15 +104,15 @@ def _record_definition(found: Syntax, captures: Captures) -> None:
             role=role,
             name=name,
             receiver=receiver,
-            start=node.start_byte,
-            end=node.end_byte,
-            head_end=_find_head_end(found, captures, node),
+            start=start,
+            end=end,
+            head_end=_find_head_end(found, captures, end),
             detail=len(captures),
         )
     )
 
 
-def _find_head_end(found: Syntax, captures: Captures, node: Node) -> int:
+def _find_head_end(found: Syntax, captures: Captures, end: int) -> int:
     if "body" in captures:
         return captures["body"][0].start_byte
     if "head" in captures:
@@ -121,7 +120,7 @@ def _find_head_end(found: Syntax, captures: Captures, node: Node) -> int:
     if found.grammar == "ruby":
         names = captures["name"] if "name" in captures else captures["name.qualified"]
         return names[0].end_byte
-    return node.end_byte
+    return end
 
 
 def _read_name(found: Syntax, captures: Captures, role: str) -> tuple[str, str]:
@@ -135,14 +134,18 @@ def _read_name(found: Syntax, captures: Captures, role: str) -> tuple[str, str]:
         name = found.text(captures["name"][0])
     if role == "impl":
         name = get_simple_name(name)
-    return _SPACE.sub(" ", name)[:MAX_NAME_CHARS], receiver[:MAX_NAME_CHARS]
+    if not name.isidentifier():
+        name = _SPACE.sub(" ", name)
+    return name[:MAX_NAME_CHARS], receiver[:MAX_NAME_CHARS]
 
 
 def _record_call(found: Syntax, captures: Captures) -> None:
     if "call.new" in captures and found.text(captures["call.new"][0]) != "new":
         return
     for node in captures["call"]:
-        found.calls.append((node.start_byte, found.text(node)[:MAX_NAME_CHARS]))
+        start, end = node.byte_range
+        name = found.source[start:end].decode("utf-8", "replace")
+        found.calls.append((start, name[:MAX_NAME_CHARS]))
 
 
 def _record_base(found: Syntax, captures: Captures) -> None:
@@ -165,11 +168,11 @@ def _record_import(found: Syntax, captures: Captures) -> None:
 
 
 def _record_comment(found: Syntax, captures: Captures) -> None:
-    found.comments.extend((node.start_byte, node.end_byte) for node in captures["comment"])
+    found.comments.extend([node.byte_range for node in captures["comment"]])
 
 
 def _record_attribute(found: Syntax, captures: Captures) -> None:
-    found.attributes.extend((node.start_byte, node.end_byte) for node in captures["attribute"])
+    found.attributes.extend([node.byte_range for node in captures["attribute"]])
 
 
 def _record_docstring(found: Syntax, captures: Captures) -> None:
@@ -194,11 +197,11 @@ RECORDERS: dict[str, Callable[[Syntax, Captures], None]] = {
     "base.argument": _record_base,
     "call": _record_call,
     "comment": _record_comment,
-    "definition.class": _record_definition,
-    "definition.function": _record_definition,
-    "definition.impl": _record_definition,
-    "definition.method": _record_definition,
-    "definition.namespace": _record_definition,
+    "definition.class": partial(_record_definition, "class"),
+    "definition.function": partial(_record_definition, "function"),
+    "definition.impl": partial(_record_definition, "impl"),
+    "definition.method": partial(_record_definition, "method"),
+    "definition.namespace": partial(_record_definition, "namespace"),
     "docstring": _record_docstring,
     "docstring.file": _record_file_docstring,
     "import": _record_import,

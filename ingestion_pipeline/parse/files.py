@@ -22,7 +22,7 @@ from ingestion_pipeline.parse.limits import DEFAULT_LIMITS, ParseLimits
 from ingestion_pipeline.parse.prose import read_first_paragraph, read_markdown
 from ingestion_pipeline.parse.symbols import SymbolReader
 from ingestion_pipeline.parse.syntax import capture_syntax
-from ingestion_pipeline.parse.term_counts import TermCounter, blank_spans, count_text
+from ingestion_pipeline.parse.term_counts import TermCounter, blank_spans, count_bytes, count_text
 from ingestion_pipeline.parse.text import decode_source
 
 _logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def _parse(file: SourceFile, limits: ParseLimits) -> FileFacts | SkippedFile:
         return _skip(file, "empty")
     hint = get_path_hint(file.path)  # nothing below looks at the path itself
     grammar = detect_grammar(hint, source)
-    if grammar != MARKDOWN and max(map(len, source.split(b"\n"))) > limits.max_line_bytes:
+    if grammar != MARKDOWN and _has_longer_line(source, limits.max_line_bytes):
         return _skip(file, "long lines")
     if grammar != MARKDOWN and is_generated(source):
         return _skip(file, "generated")
@@ -102,8 +102,8 @@ def _read_code(file: SourceFile, source: bytes, grammar: str, limits: ParseLimit
     syntax = capture_syntax(source, grammar, limits.timeout_seconds)
     comments = DocComments(source, syntax.comments, syntax.attributes)
     doc_spans = sorted({*syntax.comments, *syntax.docstrings.values()})
-    terms = TermCounter(blank_spans(source, doc_spans))
-    table = SymbolReader(syntax, comments, terms).read_symbols(limits.max_depth)
+    reader = SymbolReader(syntax, comments, blank_spans(source, doc_spans))
+    table = reader.read_symbols(limits.max_depth)
     if -1 in syntax.docstrings:
         docstring = clean_docstring(comments.text(syntax.docstrings[-1]))
     else:
@@ -119,14 +119,23 @@ def _read_code(file: SourceFile, source: bytes, grammar: str, limits: ParseLimit
         imports=tuple(dict.fromkeys(imports)),
         calls=table.refer(syntax.calls),
         bases=table.refer(syntax.bases),
-        body_terms=terms.count_all(),
-        doc_terms=count_text("\n".join(map(comments.text, doc_spans))),
+        body_terms=reader.count_all_terms(),
+        doc_terms=count_bytes(b"\n".join([source[start:end] for start, end in doc_spans])),
         docstring=docstring[:MAX_DOCSTRING_CHARS].rstrip(),
     )
 
 
 def _skip(file: SourceFile, reason: str) -> SkippedFile:
     return SkippedFile(path=file.path, blob_sha=file.blob_sha, reason=reason)
+
+
+def _has_longer_line(source: bytes, max_line_bytes: int) -> bool:
+    position = 0
+    while len(source) - position > max_line_bytes:
+        position = source.rfind(b"\n", position, position + max_line_bytes + 1) + 1
+        if position == 0:
+            return True
+    return False
 
 
 def _count_lines(source: bytes) -> int:

@@ -9,7 +9,7 @@ from ingestion_pipeline.core.code import Reference, Symbol
 from ingestion_pipeline.parse.captures import Definition, Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which triples the cost of making one
 class _Frame:
     """An open definition while the file is read from top to bottom.
 
@@ -70,12 +70,17 @@ class SymbolTable:
 
     def refer(self, names: Sequence[tuple[int, str]]) -> tuple[Reference, ...]:
         """Turn positions and names into references, one for each symbol and name, in order."""
-        references: dict[Reference, None] = {}
+        frames = self._frames
+        references: dict[tuple[int, str], None] = {}
+        index, next_frame = -1, 0  # both only go on: the names are sorted
         for position, name in sorted(names):
-            index = self.find_frame(position)
-            symbol = self._frames[index].symbol if index >= 0 else -1
-            references[Reference(symbol=symbol, name=name)] = None
-        return tuple(references)
+            while next_frame < len(frames) and self._starts[next_frame] <= position:
+                index = next_frame
+                next_frame += 1
+            while index >= 0 and frames[index].end <= position:
+                index = frames[index].outer
+            references[frames[index].symbol if index >= 0 else -1, name] = None
+        return tuple(Reference(symbol, name) for symbol, name in references)
 
     def place(self, definition: Definition, max_depth: int) -> Place | None:
         """Open a frame for a definition; definitions come in order of their start.
@@ -137,4 +142,4 @@ class SymbolTable:
 
 
 def _join_path(*parts: str) -> str:
-    return ".".join(filter(None, parts))
+    return ".".join([part for part in parts if part])

@@ -59,6 +59,9 @@ def _parse(source: bytes, grammar: str, timeout_seconds: float) -> Tree:
 
 def _widen(definition: Definition, wrappers: Mapping[Span, Span]) -> None:
     span = (definition.start, definition.end)
+    if span not in wrappers:
+        definition.head_end = min(definition.head_end, definition.end)
+        return
     had_body = definition.head_end < definition.end
     while (wider := wrappers.get(span)) is not None and wider != span:
         span = wider

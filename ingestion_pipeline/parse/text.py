@@ -13,6 +13,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
     (codecs.BOM_UTF8, "utf-8"),
 )
+_MARK_BYTES = tuple(mark for mark, _ in _MARKS)
 
 
 def decode_source(content: bytes) -> bytes | None:
@@ -23,12 +24,21 @@ def decode_source(content: bytes) -> bytes | None:
     not UTF-8 (Latin-1, Shift JIS …) is kept with U+FFFD for every byte that does not decode: its
     ASCII identifiers stay right, and no encoding is guessed.
     """
+    if _is_plain(content):
+        return content
     text = _decode(content)
     if text is None:
         return None
     if "\n" not in text:
         return text.replace("\r", "\n").encode("utf-8")
     return text.replace("\r\n", "\n").encode("utf-8")
+
+
+def _is_plain(content: bytes) -> bool:
+    """Whether nothing is to do, as for most files: no mark, no NUL, no carriage return, UTF-8."""
+    if content.startswith(_MARK_BYTES) or b"\r" in content or b"\0" in content[:_NUL_WINDOW_BYTES]:
+        return False
+    return content.isascii() or _decode_or_none(content, "utf-8") is not None
 
 
 def _decode(content: bytes) -> str | None:
