@@ -11,6 +11,7 @@ from ingestion_pipeline.cli.searching import search
 from ingestion_pipeline.cli.serving import serve
 from ingestion_pipeline.cli.state import state
 from ingestion_pipeline.cli.syncing import run, sync
+from ingestion_pipeline.cli.verifying import verify
 from ingestion_pipeline.core.errors import IngestionError
 
 
@@ -46,7 +47,7 @@ def cli() -> None:
     """Keep Qdrant true to your repositories."""
 
 
-for command in (run, track, untrack, repositories, sync, search, serve, state):
+for command in (run, track, untrack, repositories, sync, verify, search, serve, state):
     cli.add_command(command)
 
 

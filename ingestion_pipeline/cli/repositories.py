@@ -12,7 +12,7 @@ from ingestion_pipeline.core.repositories import TrackedRepository
 from ingestion_pipeline.freshness.evidence import Decision
 from ingestion_pipeline.orchestration.freshness_check import check_freshness, sync_partitions
 from ingestion_pipeline.orchestration.instance import open_instance
-from ingestion_pipeline.orchestration.purge import purge_source
+from ingestion_pipeline.orchestration.purge import list_untracked, purge_source
 from ingestion_pipeline.tracking.track import untrack_repository
 
 
@@ -52,7 +52,7 @@ def track(
 @click.argument("partition")
 @click.option("--purge", is_flag=True, help="Also delete its points now.")
 def untrack(partition: str, purge: bool) -> None:
-    """Stop tracking PARTITION (owner/name). Its points stay unless --purge is given."""
+    """Stop tracking PARTITION (owner/name). Its points are purged a day later."""
     with open_command() as services, open_instance(services.settings) as instance:
         # A repository made anew under a name is another source than the one that had it before.
         rows = _list_untracked(services, partition) if purge else []
@@ -76,14 +76,14 @@ def repositories(offline: bool) -> None:
     """List tracked repositories: head, freshness, last run, points."""
     with open_command() as services, open_instance(services.settings) as instance:
         notes = [] if offline else sync_partitions(services, instance)
-        rows = services.state.list_repositories()
+        rows, waiting = services.state.list_repositories(), list_untracked(services)
         decisions: dict[str, Decision] = {}
         if rows and not offline:
             check = check_freshness(services, instance, rows)
             decisions = {str(d.repository.source): d for d in check.decisions}
             notes += [*check.notes, *([check.report.problem] if check.report.problem else [])]
             rows = services.state.list_repositories()
-        if not rows:
+        if not rows and not waiting:
             console.print("Nothing is tracked yet: ingestion-pipeline track owner/name")
             return
         table = Table()
@@ -101,6 +101,10 @@ def repositories(offline: bool) -> None:
             last = f"{format_utc(syncs[0].started_at)} {syncs[0].status}" if syncs else "never"
             points = f"{services.state.count_points(row.source):,}"
             table.add_row(row.partition_key, heads, freshness, last, points)
+        for at, row in waiting:
+            points = f"{services.state.count_points(row.source):,}"
+            due = f"untracked, purged after {format_utc(at)}"
+            table.add_row(row.partition_key, "-", due, "-", points)
         console.print(table)
         for note in notes:
             console.print(note, markup=False)

@@ -64,6 +64,7 @@ def test_all_checks_run_and_pass(world: World, instance: dg.DagsterInstance) -> 
     checks = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
     assert checks == {
         "points_match_state": True,
+        "points_match_tree": True,
         "pushed_at_matches_materialization": True,
         "vectors_are_unit_length": True,
     }
