@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -63,9 +64,10 @@ def load_layout(path: Path) -> VectorLayout:
         ArtifactError: The file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # numpy leaves a file open that turns out to be no archive, unless it is ours.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return VectorLayout(stored["records"], stored["first_symbols"])
     except FileNotFoundError:
         raise ArtifactError(path, "is not there") from None
-    except (OSError, ValueError, EOFError, KeyError) as error:
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
         raise ArtifactError(path, f"cannot be read ({error})") from error

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from ingestion_pipeline.artifacts.records_file import RecordsWriter
-from ingestion_pipeline.artifacts.replacement import replace_file
+from ingestion_pipeline.artifacts.replacement import ArtifactError, replace_file
 from ingestion_pipeline.core.batches import batched
 from ingestion_pipeline.core.code import SkippedFile, SourceFile, TreeEntry
 from ingestion_pipeline.indexing.changes import load_changes
@@ -136,8 +136,18 @@ class _ParseStep:
 
 
 def read_skipped(branch: ClonedBranch) -> dict[str, tuple[str, str]]:
-    """Return path → (blob sha, reason) of the files that the parser left out."""
-    return msgspec.msgpack.decode(branch.skipped_path.read_bytes(), type=dict[str, tuple[str, str]])
+    """Return path → (blob sha, reason) of the files that the parser left out.
+
+    Raises:
+        ArtifactError: The file is missing or damaged.
+    """
+    path = branch.skipped_path
+    try:
+        return msgspec.msgpack.decode(path.read_bytes(), type=dict[str, tuple[str, str]])
+    except FileNotFoundError:
+        raise ArtifactError(path, "is not there") from None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ArtifactError(path, f"cannot be read ({error})") from error
 
 
 def _encode(result: ParsedFile | SkippedFile) -> EncodedRecord:
