@@ -156,17 +156,17 @@ class _Lane(threading.Thread):
         self._results = results
         self._lock = threading.Lock()
         self._worker: WorkerProcess | None = None
-        self._is_stopped = False
+        self._must_end = False
 
     def run(self) -> None:
         """Take chunks until there is a None among them."""
         try:
             self._get_worker()
-            while (chunk := self._chunks.get()) is not None and not self._is_stopped:
+            while (chunk := self._chunks.get()) is not None and not self._must_end:
                 self._treat(deque(chunk))
                 self._results.put(None)
         except Exception as error:  # noqa: BLE001 (raised in the thread that parses)
-            if not self._is_stopped:
+            if not self._must_end:
                 self._results.put(error)
         finally:
             self._drop_worker()
@@ -174,14 +174,14 @@ class _Lane(threading.Thread):
     def stop(self) -> None:
         """Let the thread end at once; called from another one."""
         with self._lock:
-            self._is_stopped = True
+            self._must_end = True
             if self._worker is not None:
                 self._worker.kill()
 
     def _treat(self, files: deque[SourceFile]) -> None:
         """Put a result for every file; a worker that is lost over one is replaced."""
         lost_twice: SourceFile | None = None
-        while files and not self._is_stopped:
+        while files and not self._must_end:
             try:
                 for result in self._exchange(files):
                     self._results.put(result)
@@ -209,7 +209,7 @@ class _Lane(threading.Thread):
             if self._worker is not None:
                 return self._worker
             self._worker = WorkerProcess(self._work)
-            if self._is_stopped:
+            if self._must_end:
                 self._worker.kill()
         self._worker.start()
         return self._worker
