@@ -21,6 +21,7 @@ from ingestion_pipeline.indexing.encoding import encode_facts
 from ingestion_pipeline.indexing.parse import ParseFiles
 from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
 from ingestion_pipeline.indexing.rules import IndexRules
+from ingestion_pipeline.indexing.target import IndexTarget
 from ingestion_pipeline.parse.grammars import get_parser_version
 from ingestion_pipeline.parse.limits import ParseLimits
 from ingestion_pipeline.parse.pool import ParsePool
@@ -107,6 +108,16 @@ class Services:
             digest = hashlib.blake2b("\n".join(repository.ignore_patterns).encode(), digest_size=6)
             parts.append(f"ignore-{digest.hexdigest()}")
         return "_".join(parts)
+
+    def make_target(self, repository: TrackedRepository) -> IndexTarget:
+        """Return where and by which rules a repository is indexed."""
+        return IndexTarget(
+            self.state,
+            self.store,
+            self.collection.name,
+            self.make_fingerprint(repository),
+            self.make_rules(repository),
+        )
 
     @property
     def records(self) -> RecordCache:

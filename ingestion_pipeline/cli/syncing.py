@@ -157,7 +157,8 @@ def show_progress(partition_key: str) -> Iterator[None]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[current]}", table_column=Column(no_wrap=True, ratio=1)),
     )
-    with Progress(*columns, console=console, transient=True, expand=True) as bars:
+    quiet = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, expand=True, disable=quiet) as bars:
         task = bars.add_task(escape(partition_key), total=None, count="", current="")
 
         def show(snapshot: Snapshot) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ingestion_pipeline.core.code_host import RemoteState
+from ingestion_pipeline.core.repositories import SourceKind
 from ingestion_pipeline.core.state import CheckSchedule
 from ingestion_pipeline.freshness.evidence import Action, Decision
 
@@ -45,8 +46,13 @@ def compute_interval_seconds(
 
 
 def compute_idle_seconds(decision: Decision, remote: RemoteState | None, now: datetime) -> float:
-    """Return the time since the last push that is known of; since tracking began for no push."""
+    """Return the time since the last push that is known of; since tracking began for no push.
+
+    Of a local repository always 0: asking costs nothing, and who commits there is waiting.
+    """
     row = decision.repository
+    if row.source.kind is SourceKind.LOCAL:
+        return 0.0
     texts = (remote.pushed_at if remote else None, row.hosted.pushed_at)
     moments = (_parse_moment(text) for text in texts if text)
     moment = next((moment for moment in moments if moment), None) or row.tracked_at

@@ -82,6 +82,7 @@ def sync_partitions(services: Services, instance: dg.DagsterInstance) -> list[st
     plan = reconcile_partitions(tracked, untracked, keys)
     if plan.add:
         instance.add_dynamic_partitions(PARTITIONS_NAME, list(plan.add))
+        _take_back_untracked(services, instance, plan.add)
     for key in plan.remove:
         instance.delete_dynamic_partition(PARTITIONS_NAME, key)
     notes = list(plan.rejected.values())
@@ -94,3 +95,15 @@ def sync_partitions(services: Services, instance: dg.DagsterInstance) -> list[st
         if row.partition_key != key:
             instance.add_dynamic_partitions(PARTITIONS_NAME, [row.partition_key])
     return notes
+
+
+def _take_back_untracked(
+    services: Services, instance: dg.DagsterInstance, added: Sequence[str]
+) -> None:
+    """Remove keys whose repository was untracked since the rows were read.
+
+    A key left behind would be taken for one that a person added, and tracked again.
+    """
+    tracked = {row.partition_key for row in services.state.list_repositories()}
+    for key in set(added) - tracked:
+        instance.delete_dynamic_partition(PARTITIONS_NAME, key)

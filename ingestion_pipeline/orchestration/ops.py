@@ -7,7 +7,6 @@ from pydantic import Field
 
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.repositories import TrackedRepository
-from ingestion_pipeline.indexing.clone import IndexTarget
 from ingestion_pipeline.indexing.clone import clone_repository as clone
 from ingestion_pipeline.indexing.embed import embed_repository as embed
 from ingestion_pipeline.indexing.handles import (
@@ -17,6 +16,7 @@ from ingestion_pipeline.indexing.handles import (
 )
 from ingestion_pipeline.indexing.parse import parse_repository as parse
 from ingestion_pipeline.indexing.rules import SyncOptions
+from ingestion_pipeline.indexing.target import IndexTarget
 from ingestion_pipeline.indexing.upsert import upsert_points as upsert
 from ingestion_pipeline.orchestration.history import record_success
 from ingestion_pipeline.orchestration.metadata import (
@@ -55,13 +55,7 @@ def _begin(context: dg.OpExecutionContext, repository: TrackedRepository) -> Ser
 
 def _target(services: Services, repository: TrackedRepository) -> IndexTarget:
     services.store.ensure_collection(services.collection)
-    return IndexTarget(
-        services.state,
-        services.store,
-        services.collection.name,
-        services.make_fingerprint(repository),
-        services.make_rules(repository),
-    )
+    return services.make_target(repository)
 
 
 def _resolve(context: dg.OpExecutionContext) -> TrackedRepository:

@@ -11,7 +11,6 @@ from ingestion_pipeline.core.errors import RepositoryNotTrackedError
 from ingestion_pipeline.core.repositories import TrackedRepository, validate_partition_key
 from ingestion_pipeline.indexing.preview import SyncPreview, preview_sync
 from ingestion_pipeline.indexing.rules import SyncOptions
-from ingestion_pipeline.indexing.target import IndexTarget
 from ingestion_pipeline.orchestration.ops import SyncConfig
 from ingestion_pipeline.orchestration.partitions import tracked_repositories
 from ingestion_pipeline.orchestration.retries import dagster_errors
@@ -21,18 +20,11 @@ def preview_repository(
     services: Services, repository: TrackedRepository, options: SyncOptions
 ) -> SyncPreview:
     """Find out what a sync of a repository would do; see ``indexing.preview``."""
-    target = IndexTarget(
-        services.state,
-        services.store,
-        services.collection.name,
-        services.make_fingerprint(repository),
-        services.make_rules(repository),
-    )
     return preview_sync(
         repository,
         services.hosts[repository.source.kind],
         services.open_mirror(repository.source),
-        target,
+        services.make_target(repository),
         services.records,
         options,
     )

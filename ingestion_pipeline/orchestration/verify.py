@@ -7,7 +7,6 @@ from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.code_host import FetchSource
 from ingestion_pipeline.core.points import PointFilter
 from ingestion_pipeline.core.repositories import TrackedRepository
-from ingestion_pipeline.indexing.target import IndexTarget
 from ingestion_pipeline.indexing.verify import (
     RepairReport,
     repair_repository,
@@ -47,7 +46,7 @@ def repair_tracked(services: Services, repository: TrackedRepository) -> RepairR
             present,
             services.open_mirror(present.source),
             _find_source(services, present),
-            make_target(services, present),
+            services.make_target(present),
         )
 
 
@@ -62,7 +61,7 @@ def verify_in_run(
     Returns:
         The report, and why it is of numbers only, "" when every point was looked at.
     """
-    target = make_target(services, repository)
+    target = services.make_target(repository)
     if _wrote_nothing(services, repository, run_id):
         return verify_counts(repository, target), "the run had nothing to write"
     where = PointFilter({"source": str(repository.source)})
@@ -84,21 +83,10 @@ def count_strangers(services: Services) -> int:
     return store.count(collection, PointFilter({})) - sum(known)
 
 
-def make_target(services: Services, repository: TrackedRepository) -> IndexTarget:
-    """Return where a repository's points are; creates nothing."""
-    return IndexTarget(
-        services.state,
-        services.store,
-        services.collection.name,
-        services.make_fingerprint(repository),
-        services.make_rules(repository),
-    )
-
-
 def _verify(services: Services, repository: TrackedRepository) -> VerifyReport:
     mirror = services.open_mirror(repository.source)
     source = _find_source(services, repository)
-    return verify_repository(repository, mirror, source, make_target(services, repository))
+    return verify_repository(repository, mirror, source, services.make_target(repository))
 
 
 def _find_source(services: Services, repository: TrackedRepository) -> FetchSource:

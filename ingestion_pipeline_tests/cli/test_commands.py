@@ -33,7 +33,8 @@ def test_track_sync_search_untrack_and_purge(home: CommandHome) -> None:
 
     kept = home.run("untrack", KEY)
     assert kept == (
-        "Untracked octo/cat. Its points stay until `ingestion-pipeline untrack octo/cat --purge`.\n"
+        "Untracked octo/cat. Its points go in 24 hours, or now: ingestion-pipeline untrack octo/cat "
+        "--purge\n"
     )
     assert "src/meow.py" in home.run("search", "meow")
     purged = home.run("untrack", KEY, "--purge")
@@ -55,7 +56,7 @@ def test_run_indexes_a_path_with_blanks_and_unicode_and_shows_samples(home: Comm
 
 def test_run_again_changes_nothing(indexed_home: CommandHome) -> None:
     # What changes is the repository's own point, which says when it was looked at last.
-    assert "3 files, 4 symbols, 8 points (0 added, 1 changed, 0 deleted; 0 files parsed)" in (
+    assert "3 files, 4 symbols, 8 points (0 added, 1 changed, 0 deleted; 0 files parsed, 0 points embedded)" in (
         indexed_home.run("run", KEY)
     )
 
@@ -207,12 +208,12 @@ def test_a_wrong_usage_exits_with_2(home: CommandHome, arguments: list[str]) -> 
 
 def test_the_state_goes_up_and_down(home: CommandHome) -> None:
     assert home.run("state", "current") == "nothing\n"
-    assert home.run("state", "upgrade") == "state is at 0001\n"
-    assert home.run("state", "current") == "0001\n"
+    assert home.run("state", "upgrade") == "state is at 0002\n"
+    assert home.run("state", "current") == "0002\n"
     assert home.run("state", "downgrade", "base") == "state is at nothing\n"
     home.add_repository()
     home.run("track", KEY)
-    assert home.run("state", "current") == "0001\n"
+    assert home.run("state", "current") == "0002\n"
 
 
 def test_a_lost_state_is_found_again_through_dagsters_partitions(home: CommandHome) -> None:
