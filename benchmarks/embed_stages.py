@@ -1,8 +1,8 @@
 """Where the embed step's time goes, step by step: ``python -m benchmarks.embed_stages CHECKOUT``.
 
 Runs the functions of ``indexing.embed`` in its order over the files of a git work tree, and prints
-one JSON object, stage → seconds. The last stage is not part of the step: PyG's import, which a
-trained network will need.
+one JSON object, stage → seconds. The last stage is not part of the step: the import of torch
+and PyG, which a trained network will need.
 """
 
 import json
@@ -14,14 +14,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 import ingestion_pipeline.definitions  # noqa: F401 - loaded by the time that a run embeds
-from ingestion_pipeline.artifacts.facts import read_facts, write_facts
-from ingestion_pipeline.artifacts.graphs import write_graph, write_vectors
-from ingestion_pipeline.core.code import SourceFile
+from ingestion_pipeline.artifacts.records import make_record
+from ingestion_pipeline.artifacts.vectors import create_vectors
+from ingestion_pipeline.core.code import FileFacts, SourceFile
 from ingestion_pipeline.core.graph import NodeType
-from ingestion_pipeline.embed import encode_graph, load_encoder, project_2d, render_code_map
+from ingestion_pipeline.embed import load_encoder, project_2d, render_code_map
 from ingestion_pipeline.embed.torch_runtime import make_mean_convolution
-from ingestion_pipeline.graph import build_graph
+from ingestion_pipeline.graph import build_structure, join_document_terms, make_document_terms
+from ingestion_pipeline.indexing.words import get_node_types
 from ingestion_pipeline.parse.files import parse_files
 
 
@@ -37,27 +40,30 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        write_facts(folder / "facts", parse_files(_read_files(Path(sys.argv[1]))))
+        parsed = parse_files(_read_files(Path(sys.argv[1])))
+        records = {f.path: make_record(f) for f in parsed if isinstance(f, FileFacts)}
         with clocked("graph"):
-            graph = build_graph(read_facts(folder / "facts"))
-        with clocked("import torch"):
-            import torch  # noqa: F401
+            build_structure((path, record.structure) for path, record in records.items())
         with clocked("load encoder"):
             encoder = load_encoder("auto")
+        with clocked("words"):
+            types = np.concatenate([get_node_types(r.structure) for r in records.values()])
+            terms = join_document_terms(
+                make_document_terms(path, r.structure, r.text) for path, r in records.items()
+            )
         with clocked("encode"):
-            vectors = encode_graph(encoder, graph)
+            h = encoder.embed_words(types, terms)
         with clocked("write"):
-            write_graph(folder / "graph", graph)
-            write_vectors(folder / "vectors.npy", vectors)
-        files = (graph.nodes["type"] == int(NodeType.FILE)).to_numpy()
+            vectors = create_vectors(folder / "vectors.npy", len(h), h.shape[1], np.float32)
+            encoder.finish(h, out=vectors)
         with clocked("project"):
-            dots = project_2d(vectors[files])
+            dots = project_2d(vectors[types == NodeType.FILE])
         with clocked("import matplotlib"):
             import matplotlib.backends.backend_agg
             import matplotlib.figure  # noqa: F401
         with clocked("draw"):
             render_code_map(dots, ["folder"] * len(dots))
-        with clocked("import PyG"):
+        with clocked("import torch and PyG"):
             make_mean_convolution()
     print(json.dumps(spent))
 

@@ -11,15 +11,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ingestion_pipeline.artifacts.records import make_record
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.code import FileFacts, SourceFile
 from ingestion_pipeline.core.points import IndexStamp, Point
 from ingestion_pipeline.core.repositories import HostedRepository, SourceId, SourceKind
 from ingestion_pipeline.core.terms import split_text
-from ingestion_pipeline.embed import encode_graph, make_sparse_vectors
-from ingestion_pipeline.graph import build_graph
+from ingestion_pipeline.embed import make_sparse_vectors_of
+from ingestion_pipeline.graph import join_document_terms, make_document_terms
+from ingestion_pipeline.indexing.words import get_node_types
 from ingestion_pipeline.parse.files import parse_files
-from ingestion_pipeline.points.build import BranchContext, build_document_points
+from ingestion_pipeline.points.build import BranchContext, build_document
 
 # Installed wherever this project is, and together more than 20,000 points.
 PACKAGES = ("sqlalchemy", "dagster")
@@ -79,17 +81,22 @@ def make_queries(services: Services, index: Index, count: int) -> list[Query]:
 
 def _make_points(services: Services, count: int) -> Iterator[Point]:
     for number, package in enumerate(PACKAGES):
-        facts = [
-            item
-            for item in parse_files(islice(_read_package(package), count // 4))
-            if isinstance(item, FileFacts)
-        ]
-        graph = build_graph(facts)
-        vectors = encode_graph(services.encoder, graph)
         context = _make_context(package, number)
-        documents = build_document_points(graph, vectors, make_sparse_vectors(graph), context)
-        for document in documents:
-            yield from document.points
+        for facts in parse_files(islice(_read_package(package), count // 4)):
+            if isinstance(facts, FileFacts):
+                yield from _make_document_points(services, facts, context)
+
+
+def _make_document_points(
+    services: Services, facts: FileFacts, context: BranchContext
+) -> tuple[Point, ...]:
+    record = make_record(facts)
+    types = get_node_types(record.structure)
+    words = make_document_terms(facts.path, record.structure, record.text)
+    terms = join_document_terms([words])
+    vectors = services.encoder.finish(services.encoder.embed_words(types, terms))
+    sparse = make_sparse_vectors_of(types, terms)
+    return build_document(facts.path, "", record, vectors, sparse, context).points
 
 
 def _read_package(package: str) -> Iterator[SourceFile]:

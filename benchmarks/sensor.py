@@ -14,9 +14,9 @@ import httpx
 from benchmarks.home import inside, make_home, temporary_folder
 from benchmarks.measure import Series, interleave
 from benchmarks.report import Section, Table
-from benchmarks.sensor_world import Host, fill_world, serve_github
+from benchmarks.sensor_world import Host, fill_world, make_all_due, serve_github
 from benchmarks.timed import Timed
-from ingestion_pipeline.composition import Services, build_hosts
+from ingestion_pipeline.composition import Services, build_hosts, open_services
 from ingestion_pipeline.core.repositories import SourceKind
 from ingestion_pipeline.orchestration.instance import open_instance
 from ingestion_pipeline.orchestration.sensors import run_tick
@@ -123,6 +123,8 @@ def _enter(
 def _tick(settings: Settings, host: Host) -> _Tick:
     """Run one tick as a code server does: services and instance are opened for it."""
     seconds: Counter[str] = Counter()
+    with open_services(settings) as services:
+        make_all_due(services)
     before = host.count_requests()
     begin = time.perf_counter()
     services = Services(

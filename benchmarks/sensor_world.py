@@ -28,7 +28,7 @@ from ingestion_pipeline.core.repositories import (
     SourceKind,
     TrackedRepository,
 )
-from ingestion_pipeline.core.state import IndexedBranch
+from ingestion_pipeline.core.state import CheckSchedule, IndexedBranch
 from ingestion_pipeline.orchestration.jobs import SYNC_JOB_NAME
 from ingestion_pipeline.orchestration.partitions import (
     ASSET_KEY,
@@ -109,13 +109,20 @@ def fill_world(
         is_behind = pushed and number % 100 == _PUSHED_REMAINDER
         services.state.save_repository(row)
         services.state.commit_branch(
-            row.source, _make_branch(row, number, services.fingerprint, is_behind=is_behind)
+            row.source,
+            _make_branch(row, number, services.make_fingerprint(row), is_behind=is_behind),
         )
         indexed = _get_moment(2 * number - 1 if is_behind else 2 * number + 2)
-        versions.append(format_data_version(indexed, services.fingerprint))
+        versions.append(format_data_version(indexed, services.make_fingerprint(row)))
     keys = [row.partition_key for row in rows]
     instance.add_dynamic_partitions(PARTITIONS_NAME, keys)
     _fill_dagster(services, instance, keys, versions)
+
+
+def make_all_due(services: Services) -> None:
+    """Forget when each repository was asked about, so that the next tick asks about all."""
+    rows = services.state.list_repositories()
+    services.state.set_check_schedules({row.source: CheckSchedule() for row in rows})
 
 
 def _check_first(row: TrackedRepository, host: Host) -> None:

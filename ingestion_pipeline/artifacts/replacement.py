@@ -1,7 +1,6 @@
-"""Writing a file or folder whole or not at all, and the error for one that cannot be read."""
+"""Writing a file whole or not at all, and the error for one that cannot be read."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,25 +44,3 @@ def replace_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def replace_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path`` that takes its place when the block ends well.
-
-    A folder that is there already is moved aside first, since renaming onto a full folder fails: a
-    crash between the two renames leaves no folder at all, never half of one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    fresh = holder / "new"
-    fresh.mkdir()
-    try:
-        yield fresh
-        for file in fresh.iterdir():
-            _sync(file)
-        if path.exists():
-            path.rename(holder / "old")
-        fresh.rename(path)
-    finally:
-        shutil.rmtree(holder)

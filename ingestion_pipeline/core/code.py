@@ -95,8 +95,8 @@ class SkippedFile:
     Args:
         path: Repository path.
         blob_sha: Git object id, "" for a submodule.
-        reason: ``binary``, ``too large``, ``symlink``, ``submodule``, ``empty``,
-            ``long lines`` (minified), ``unsafe path`` or ``parser failed: …``.
+        reason: ``binary``, ``too large``, ``symlink``, ``submodule``, ``empty``, ``generated``,
+            ``minified``, ``long lines``, ``unsafe path``, ``ignored: …`` or ``parser failed: …``.
     """
 
     path: str
@@ -113,8 +113,7 @@ class TreeEntry:
         mode: Git mode as text: ``100644``, ``100755``, ``120000`` (symlink) or ``160000``
             (submodule).
         blob_sha: Git object id (a commit id for submodules).
-        size_bytes: Size of the blob; -1 when it is not in the clone (over the size limit) or for
-            submodules.
+        size_bytes: Size of the blob; -1 when it is not known.
     """
 
     path: str

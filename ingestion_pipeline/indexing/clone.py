@@ -16,6 +16,7 @@ from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.record_cache import RecordCache
 from ingestion_pipeline.indexing.rules import DEFAULT_OPTIONS, SyncOptions
 from ingestion_pipeline.indexing.target import IndexTarget
+from ingestion_pipeline.indexing.work_disk import explaining_full_disk
 from ingestion_pipeline.sources.git import GitMirror
 
 # A failed run can be taken up again for this long; then its work files are swept.
@@ -56,9 +57,11 @@ def clone_repository(
     missing = tuple(branch for branch in wanted if branch not in fetched.heads)
     planner = Planner(repository, target, mirror, source, options)
     plans = [planner.plan_branch(*head) for head in sorted(fetched.heads.items())]
-    branches = tuple(
-        _begin_branch(plan, work_folder / f"branch-{number}") for number, plan in enumerate(plans)
-    )
+    with explaining_full_disk(work_folder):
+        branches = tuple(
+            _begin_branch(plan, work_folder / f"branch-{number}")
+            for number, plan in enumerate(plans)
+        )
     progress.start(0, "fetching blobs")
     keys = planner.find_missing(plans, records)
     mirror.fetch_blobs(source, sorted({blob_sha for blob_sha, _ in keys}))

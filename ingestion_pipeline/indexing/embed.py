@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingestion_pipeline.artifacts.records_file import RecordsReader
+from ingestion_pipeline.artifacts.vectors import create_vectors
 from ingestion_pipeline.core.graph import GraphStructure
 from ingestion_pipeline.core.records import FileStructure
 from ingestion_pipeline.embed import ENCODER_DIM
@@ -21,6 +22,7 @@ from ingestion_pipeline.indexing.layout import VectorLayout, save_layout
 from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
 from ingestion_pipeline.indexing.words import WordEmbedder
+from ingestion_pipeline.indexing.work_disk import explaining_full_disk
 
 if TYPE_CHECKING:
     from ingestion_pipeline.embed.encoder import Encoder
@@ -45,16 +47,21 @@ def embed_repository(
         records: For what changed files said before.
         vectors: Word vectors that are known already; may be deleted at any time.
         progress: Told of every file.
+
+    Raises:
+        ArtifactError: A file of the step before is missing or damaged.
+        WorkDiskFullError: There is no room for the vectors.
     """
     begin = time.perf_counter()
     step = _EmbedStep(load_encoder, records, vectors, progress)
     map_path: Path | None = None
     for branch in parsed.cloned.changed_branches:
         changes = load_changes(branch.changes_path)
-        structure, embedded = step.run(branch, changes, parsed.cloned.options.full_reindex)
-        if map_path is None and _is_worth_a_map(changes):
-            path = parsed.cloned.work_folder / "code_map.png"
-            map_path = _write_code_map(path, structure.paths, embedded)
+        with explaining_full_disk(parsed.cloned.work_folder):
+            structure, embedded = step.run(branch, changes, parsed.cloned.options.full_reindex)
+            if map_path is None and _is_worth_a_map(changes):
+                path = parsed.cloned.work_folder / "code_map.png"
+                map_path = _write_code_map(path, structure.paths, embedded)
     return EmbeddedRepository(
         parsed,
         step.nodes,
@@ -91,12 +98,13 @@ class _EmbedStep:
     ) -> tuple[GraphStructure, npt.NDArray[np.float32]]:
         """Embed one branch into its work folder; return its graph and (N, D) vectors."""
         self._progress.start(len(changes.entries), f"graph of {branch.branch}")
+        words_path = branch.folder / "words.npy"
         with RecordsReader(branch.records_path) as reader:
             structure = build_structure(self._tally(reader.iterate_structures()))
             layout = VectorLayout.of(structure, reader.entries)
             encoder = self._load_encoder()
             words = WordEmbedder(encoder, reader, self._records, self._vectors, self._progress)
-            h = _create(branch.folder / "words.npy", structure.node_count, np.float16)
+            h = create_vectors(words_path, structure.node_count, ENCODER_DIM, np.float16)
             self._progress.start(len(structure.paths), f"embedding {branch.branch}")
             words.fill(h, layout, changes, anew=anew)
             words.fill_directories(h, structure)
@@ -105,10 +113,10 @@ class _EmbedStep:
         self.nodes += structure.node_count
         self.edges.update({r.value: pairs.shape[1] for r, pairs in structure.edges.items()})
         after = encoder.pass_messages(structure.edges, structure.node_count, h)
-        vectors = _create(branch.vectors_path, structure.node_count, np.float32)
+        vectors = create_vectors(branch.vectors_path, structure.node_count, ENCODER_DIM, np.float32)
         encoder.finish(h if after is None else after, out=vectors)
         vectors.flush()
-        (branch.folder / "words.npy").unlink()
+        words_path.unlink()
         save_layout(branch.layout_path, layout)
         return structure, vectors
 
@@ -120,11 +128,6 @@ class _EmbedStep:
             self.symbols[structure.language] += len(structure.names)
             self._progress.advance(path)
             yield path, structure
-
-
-def _create(path: Path, rows: int, dtype: type[np.floating]) -> np.memmap:
-    """Return a new (rows, D) array of zeros that lives in a file, so that memory stays free."""
-    return np.lib.format.open_memmap(path, "w+", dtype, (rows, ENCODER_DIM))
 
 
 def _is_worth_a_map(changes: BranchChanges) -> bool:

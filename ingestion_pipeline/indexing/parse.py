@@ -19,6 +19,7 @@ from ingestion_pipeline.indexing.record_cache import (
     RecordKey,
     make_record_key,
 )
+from ingestion_pipeline.indexing.work_disk import explaining_full_disk
 from ingestion_pipeline.parse import ParsedFile
 from ingestion_pipeline.sources.git import GitMirror
 
@@ -43,11 +44,17 @@ def parse_repository(
         records: What is known already; it may be deleted at any time from here on.
         parse_files: The parser, in processes of its own.
         progress: Told of every file.
+
+    Raises:
+        ArtifactError: A file of the clone step is missing or damaged.
+        WorkDiskFullError: There is no room for the records.
+        TransientError: The mirror lacks a blob, or is damaged.
     """
     begin = time.perf_counter()
     step = _ParseStep(mirror, records, parse_files, progress, cloned.options.full_reindex)
     for branch in cloned.changed_branches:
-        step.run(branch)
+        with explaining_full_disk(cloned.work_folder):
+            step.run(branch)
     skipped = sum((Counter(branch.skipped) for branch in cloned.branches), step.skipped)
     return ParsedRepository(
         cloned, step.files_parsed, step.files_cached, dict(skipped), time.perf_counter() - begin

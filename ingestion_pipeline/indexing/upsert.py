@@ -9,8 +9,8 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from ingestion_pipeline.artifacts.graphs import read_vectors
 from ingestion_pipeline.artifacts.records_file import RecordsReader
+from ingestion_pipeline.artifacts.vectors import read_vectors
 from ingestion_pipeline.core.batches import batched
 from ingestion_pipeline.core.clock import Clock
 from ingestion_pipeline.core.errors import PermanentError

@@ -1,0 +1,30 @@
+"""The files of a run's vectors: arrays that live on disk, so that memory stays free."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ingestion_pipeline.artifacts.replacement import ArtifactError
+
+
+def create_vectors(path: Path, rows: int, dim: int, dtype: type[np.floating]) -> np.memmap:
+    """Return a new (rows, dim) array of zeros, mapped from a file that is replaced if it exists."""
+    return np.lib.format.open_memmap(path, "w+", dtype, (rows, dim))
+
+
+def read_vectors(path: Path) -> npt.NDArray[np.float32]:
+    """Return the (N, D) float32 vectors as a read-only memory map: pages are read when used.
+
+    Raises:
+        ArtifactError: The file is missing, damaged, or holds something else.
+    """
+    try:
+        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise ArtifactError(path, "is not there") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise ArtifactError(path, f"cannot be read ({error})") from error
+    if vectors.ndim != 2 or vectors.dtype != np.float32:
+        raise ArtifactError(path, f"holds {vectors.shape} {vectors.dtype}, not (N, D) float32")
+    return vectors
