@@ -148,10 +148,7 @@ def test_repositories_tells_when_an_untracked_ones_points_go(home: CommandHome) 
     home.run("sync")
     home.run("untrack", KEY)
     shown = home.run("repositories", COLUMNS="200")
-    assert re.search(
-        r"octo/cat *│ - *│ untracked, purged after \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ *│ - *│ 8 ",
-        shown,
-    )
+    assert re.search(r"octo/cat *│ - *│ untracked, purged after .*│ - *│ 8 ", shown)
     home.run("untrack", KEY, "--purge")
     assert home.run("repositories").startswith("Nothing is tracked yet")
 
