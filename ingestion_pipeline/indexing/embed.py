@@ -22,7 +22,7 @@ from ingestion_pipeline.indexing.layout import VectorLayout, save_layout
 from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
 from ingestion_pipeline.indexing.words import WordEmbedder
-from ingestion_pipeline.indexing.work_disk import explaining_full_disk
+from ingestion_pipeline.indexing.work_disk import explaining_full_disk, reserve_space
 
 if TYPE_CHECKING:
     from ingestion_pipeline.embed.encoder import Encoder
@@ -105,6 +105,7 @@ class _EmbedStep:
             encoder = self._load_encoder()
             words = WordEmbedder(encoder, reader, self._records, self._vectors, self._progress)
             h = create_vectors(words_path, structure.node_count, ENCODER_DIM, np.float16)
+            reserve_space(words_path)
             self._progress.start(len(structure.paths), f"embedding {branch.branch}")
             words.fill(h, layout, changes, anew=anew)
             words.fill_directories(h, structure)
@@ -114,7 +115,12 @@ class _EmbedStep:
         self.edges.update({r.value: pairs.shape[1] for r, pairs in structure.edges.items()})
         after = encoder.pass_messages(structure.edges, structure.node_count, h)
         vectors = create_vectors(branch.vectors_path, structure.node_count, ENCODER_DIM, np.float32)
-        encoder.finish(h if after is None else after, out=vectors)
+        reserve_space(branch.vectors_path)
+        if after is not None:
+            encoder.finish(after, out=vectors)
+        else:  # nobody asks for the others: without messages they are what they were
+            rows = _list_asked_rows(layout, reader.entries, changes)
+            vectors[rows] = encoder.finish(h[rows])
         vectors.flush()
         words_path.unlink()
         save_layout(branch.layout_path, layout)
@@ -128,6 +134,15 @@ class _EmbedStep:
             self.symbols[structure.language] += len(structure.names)
             self._progress.advance(path)
             yield path, structure
+
+
+def _list_asked_rows(
+    layout: VectorLayout, entries: Sequence[tuple[str, str]], changes: BranchChanges
+) -> npt.NDArray[np.int64]:
+    """Return the rows of all files, and of the symbols of those that are written."""
+    wanted = changes.to_write
+    rows = [layout.rows_of(file)[1:] for file, place in layout if entries[place][0] in wanted]
+    return np.concatenate([np.arange(layout.file_count), *rows])
 
 
 def _is_worth_a_map(changes: BranchChanges) -> bool:
