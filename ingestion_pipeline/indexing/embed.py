@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _DOMINANT_SHARE = 0.6
 # A picture of a branch in which less has changed would look like the last one.
 _CODE_MAP_SHARE = 0.05
+_CHUNK_NODES = 8192
 
 
 def embed_repository(
@@ -119,8 +120,10 @@ class _EmbedStep:
         if after is not None:
             encoder.finish(after, out=vectors)
         else:  # nobody asks for the others: without messages they are what they were
-            rows = _list_asked_rows(layout, reader.entries, changes)
-            vectors[rows] = encoder.finish(h[rows])
+            asked = _list_asked_rows(layout, reader.entries, changes)
+            for start in range(0, len(asked), _CHUNK_NODES):
+                rows = asked[start : start + _CHUNK_NODES]
+                vectors[rows] = encoder.finish(h[rows])
         vectors.flush()
         words_path.unlink()
         save_layout(branch.layout_path, layout)

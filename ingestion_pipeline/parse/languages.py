@@ -1,7 +1,6 @@
 """Which language a file is written in, from its name, its first line and, for headers, its text."""
 
 import re
-from pathlib import PurePosixPath
 
 MARKDOWN = "markdown"
 TEXT = "text"
@@ -96,10 +95,12 @@ def get_path_hint(path: str) -> str:
         about itself) where the name decides; ``header``, ``script`` or ``script or prose`` where
         the content decides among a few.
     """
-    name = PurePosixPath(path).name.lower()
+    # Asked for every file of every sync, so without an object for each path.
+    name = path.rpartition("/")[2].lower()
     if name in _GRAMMAR_BY_NAME:
         return _GRAMMAR_BY_NAME[name]
-    extension = PurePosixPath(name).suffix
+    dot = name.rfind(".")
+    extension = name[dot:] if 0 < dot < len(name) - 1 else ""
     if not extension:
         return _SCRIPT_OR_PROSE if name in _PROSE_NAMES else _SCRIPT
     if extension == ".h":
