@@ -51,8 +51,10 @@ class GitHttpServer:
         redirect_to: Sent as ``Location`` with status 301 when set.
         misbehaviour: ``HANG`` never answers the pack request; ``TRUNCATE`` closes in the middle of
             the pack; ``STALL`` sends half of it and then nothing more.
+        misbehaves_for: Id of an object; only packs that it was asked for in are cut.
         cut_after_bytes: Where ``TRUNCATE`` and ``STALL`` cut; None for the middle.
         requests: What arrived, in order.
+        is_stalled: Set when ``STALL`` has sent its part.
     """
 
     root: Path
@@ -62,8 +64,10 @@ class GitHttpServer:
     status: int = 0
     redirect_to: str = ""
     misbehaviour: str = ""
+    misbehaves_for: str = ""
     cut_after_bytes: int | None = None
     requests: list[SeenRequest] = field(default_factory=list[SeenRequest])
+    is_stalled: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
         self._released = threading.Event()
@@ -105,6 +109,7 @@ class GitHttpServer:
     def release(self) -> None:
         """Behave from now on, and close the connections that hang."""
         self.misbehaviour = ""
+        self.is_stalled.clear()
         hanging, self._released = self._released, threading.Event()
         hanging.set()
 
@@ -187,7 +192,8 @@ class _GitHandler(BaseHTTPRequestHandler):
         headers = [(k, v) for k, _, v in lines if k.lower() != "status"]
         # Only the answer with the pack is long; the one that lists refs stays whole.
         is_pack = self.command == "POST" and b"packfile" in content[:4096]
-        cut = is_pack and self.owner.misbehaviour in {TRUNCATE, STALL}
+        is_meant = self.owner.misbehaves_for.encode() in body
+        cut = is_pack and is_meant and self.owner.misbehaviour in {TRUNCATE, STALL}
         self._send(status, headers, content, cut=cut)
 
     def _send(
@@ -203,6 +209,7 @@ class _GitHandler(BaseHTTPRequestHandler):
         self.wfile.write(content[: middle if end is None else end] if cut else content)
         if cut and self.owner.misbehaviour == STALL:
             self.wfile.flush()
+            self.owner.is_stalled.set()
             self.owner.wait_until_released()
         self.close_connection = self.close_connection or cut
 

@@ -46,7 +46,7 @@ class ReceivedRequest:
 
 @dataclass(slots=True)
 class Fault:
-    """What happens to the next requests whose path contains ``on``."""
+    """What happens to the next requests whose method and path contain ``on``."""
 
     on: str
     times: int
@@ -108,9 +108,18 @@ class QdrantRestServer:
         """Answer the next requests as something that is not Qdrant would, a proxy for example."""
         self._add(Fault(on, times, lambda handler: handler.answer_raw(status, content, {})))
 
-    def stay_silent_next(self, times: int, *, on: str = "") -> None:
-        """Never answer the next requests."""
-        self._add(Fault(on, times, lambda handler: handler.stay_silent()))
+    def stay_silent_next(
+        self, times: int, *, on: str = "", after_effect: bool = False
+    ) -> threading.Event:
+        """Never answer the next requests; the event is set when the first of them waits."""
+        is_silent = threading.Event()
+
+        def stay_silent(handler: "_Handler") -> None:
+            is_silent.set()
+            handler.stay_silent()
+
+        self._add(Fault(on, times, stay_silent, after_effect))
+        return is_silent
 
     def drop_next(self, times: int, *, on: str = "") -> None:
         """Close the connections of the next requests without any effect."""
@@ -121,18 +130,18 @@ class QdrantRestServer:
         self._add(Fault(on, times, lambda handler: handler.hang_up(), after_effect=True))
 
     def die_at(self, on: str) -> None:
-        """Die at the next request whose path contains ``on``, before it takes effect."""
+        """Die at the next request whose method and path contain ``on``, before it takes effect."""
         self._add(Fault(on, 1, lambda handler: handler.die()))
 
     def revive(self) -> None:
         """Answer again."""
         self.is_dead = False
 
-    def take_fault(self, path: str) -> Fault | None:
-        """Return the fault for this request, counting it."""
+    def take_fault(self, request: str) -> Fault | None:
+        """Return the fault for this request (method and path), counting it."""
         with self._guard:
             for fault in self._faults:
-                if fault.times > 0 and fault.on in path:
+                if fault.times > 0 and fault.on in request:
                     fault.times -= 1
                     return fault
         return None
@@ -182,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         body = json.loads(content) if content else {}
         owner.note(ReceivedRequest(self.command, path, len(content), body))
-        fault = None if owner.is_dead else owner.take_fault(path)
+        fault = None if owner.is_dead else owner.take_fault(f"{self.command} {path}")
         if owner.is_dead:
             self.hang_up()
         elif fault and not fault.after_effect:
