@@ -78,7 +78,10 @@ def upsert_points(
         if branch.unchanged:
             step.restamp()
         else:
-            step.write(passes_messages=embedded.passes_messages)
+            step.write(
+                passes_messages=embedded.passes_messages,
+                full_reindex=cloned.options.full_reindex,
+            )
     _remove_untracked_branches(cloned, target, counts)
     if cloned.branches:
         counts.deleted += sweep_orphans(
@@ -151,10 +154,10 @@ class _UpsertStep:
         self._writer.finish(Point(point_id, stored.dense, stored.sparse, payload), now)
         self._counts.changed += 1
 
-    def write(self, *, passes_messages: bool) -> None:
+    def write(self, *, passes_messages: bool, full_reindex: bool) -> None:
         """Write the points of changed files, delete what went, and commit the branch."""
         branch = self._branch
-        if branch.rewrite:
+        if branch.rewrite or full_reindex:
             self._writer.forget_hashes()  # while the head still shows that the two do not agree
         changes = load_changes(branch.changes_path)
         layout = load_layout(branch.layout_path)

@@ -6,8 +6,7 @@ floors after every sync.
 
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -44,10 +43,53 @@ BODIES = st.sampled_from(["return 1", "return alpha()", "load_all(2)", "pass"])
 BRANCHES = st.sampled_from(["main", "dev"])
 OFTEN = st.sampled_from([True, True, False])
 
-Contents = dict[str, str | bytes]
+FUNCTIONS = st.dictionaries(NAMES, BODIES, max_size=3)
+Functions = dict[str, str]
+Contents = dict[str, str | bytes | None]
 
 
-def write_source(path: str, functions: Mapping[str, str]) -> str | bytes:
+@dataclass(frozen=True)
+class Edit:
+    """One thing that a push does to a branch's files; the path may be any, by its number."""
+
+    kind: str
+    number: int
+    new_path: str
+    functions: Functions
+
+
+EDITS = st.builds(
+    Edit,
+    kind=st.sampled_from(["write", "edit", "delete", "move", "rename symbol"]),
+    number=st.integers(0, 10),
+    new_path=PATHS,
+    functions=FUNCTIONS,
+)
+FILES: dict[str, Functions] = {
+    "a.py": {"alpha": "pass"},
+    "lib/c.py": {"beta": "return alpha()", "Widget": "pass"},
+    "lib/d.py": {"load_all": "return 1"},
+    "README.md": {"alpha": "pass", "beta": "pass"},
+}
+
+
+def apply_edit(files: dict[str, Functions], edit: Edit) -> None:
+    """Do one edit; deleting, moving and renaming take a file that is there."""
+    if edit.kind == "write" or not files:
+        files[edit.new_path] = edit.functions
+        return
+    path = sorted(files)[edit.number % len(files)]
+    if edit.kind == "edit":
+        files[path] = {**files[path], **edit.functions}
+    elif edit.kind == "delete":
+        del files[path]
+    elif edit.kind == "move" and edit.new_path not in files:
+        files[edit.new_path] = files.pop(path)
+    elif edit.kind == "rename symbol":
+        files[path] = {f"{name}_renamed": body for name, body in files[path].items()}
+
+
+def write_source(path: str, functions: Functions) -> str | bytes:
     """Return a file of that kind that defines those functions."""
     if path.endswith(".bin"):
         return b"\0" + repr(sorted(functions.items())).encode()
@@ -67,75 +109,59 @@ class IncrementalIndex(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         encoder = make_layered_encoder() if self.layered else get_encoder()
-        self.git = GitRepository(self.folder / "origin.git", {"a.py": "def alpha():\n    pass\n"})
+        first = {path: write_source(path, functions) for path, functions in FILES.items()}
+        self.git = GitRepository(self.folder / "origin.git", first)
         self.index = Index(self.folder / "index", self.git, encoder)
         # Of what is asked again and again, a clean index may remember the parser's answers.
         self.clean_caches = self.folder / "clean caches"
         self.clean_count = 0
-        self.functions: dict[str, dict[str, dict[str, str]]] = {"main": {"a.py": {}}}
+        self.functions: dict[str, dict[str, Functions]] = {"main": dict(FILES)}
         self.known_blobs: set[tuple[str, str]] = set()
         self.known_files: set[tuple[str, str]] = set()
+        self.sync()
 
     def teardown(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # -- what people do
 
-    @rule(
-        branch=BRANCHES,
-        path=PATHS,
-        functions=st.dictionaries(NAMES, BODIES, max_size=3),
-        then_sync=OFTEN,
-    )
-    def write_file(
-        self, branch: str, path: str, functions: dict[str, str], then_sync: bool
-    ) -> None:
+    @rule(branch=BRANCHES, edits=st.lists(EDITS, min_size=1, max_size=4), then_sync=OFTEN)
+    def push(self, branch: str, edits: list[Edit], then_sync: bool) -> None:
+        """Commits that add, edit, delete and move files and rename symbols."""
         self._begin(branch)
-        self.git.commit({path: write_source(path, functions)}, branch=branch)
-        self.functions[branch][path] = functions
+        before = dict(self.functions[branch])
+        after = dict(before)
+        for edit in edits:
+            apply_edit(after, edit)
+        changed: Contents = dict.fromkeys(before.keys() - after.keys())
+        changed |= {
+            path: write_source(path, functions)
+            for path, functions in after.items()
+            if before.get(path) != functions
+        }
+        if changed:
+            self.git.commit(changed, branch=branch)
+        self.functions[branch] = after
         if then_sync:
             self.sync()
 
-    @rule(branch=BRANCHES, path=PATHS, then_sync=OFTEN)
-    def delete_file(self, branch: str, path: str, then_sync: bool) -> None:
-        self._begin(branch)
-        if self.functions[branch].pop(path, None) is not None:
-            self.git.commit({path: None}, branch=branch)
-        if then_sync:
-            self.sync()
-
-    @rule(branch=BRANCHES, old=PATHS, new=PATHS, then_sync=OFTEN)
-    def move_file(self, branch: str, old: str, new: str, then_sync: bool) -> None:
-        self._begin(branch)
-        files = self.functions[branch]
-        if old in files and new not in files:
-            self.git.rename(old, new, branch=branch)
-            files[new] = files.pop(old)
-        if then_sync:
-            self.sync()
-
-    @rule(branch=BRANCHES, path=PATHS, old=NAMES, new=NAMES, then_sync=OFTEN)
-    def rename_symbol(self, branch: str, path: str, old: str, new: str, then_sync: bool) -> None:
-        self._begin(branch)
-        functions = self.functions[branch].get(path, {})
-        if old in functions and new not in functions:
-            renamed = {new if name == old else name: body for name, body in functions.items()}
-            self.git.commit({path: write_source(path, renamed)}, branch=branch)
-            self.functions[branch][path] = renamed
-        if then_sync:
-            self.sync()
-
-    @rule(source=BRANCHES, onto=BRANCHES, then_sync=OFTEN)
-    def move_branch(self, source: str, onto: str, then_sync: bool) -> None:
-        """A merge that takes one side, or a force push, whichever way the histories lie."""
+    @rule(source=BRANCHES, onto=BRANCHES, how=st.sampled_from(["merge", "force"]), then_sync=OFTEN)
+    def bring_over(self, source: str, onto: str, how: str, then_sync: bool) -> None:
+        """One branch gets the other's files: by a merge commit, or by moving it there."""
         self._begin(source)
-        self.git.create_branch(onto, at=f"refs/heads/{source}")
+        self._begin(onto)
+        if source != onto and how == "merge":
+            tree = self.git.git("rev-parse", f"refs/heads/{source}^{{tree}}")
+            parents = f"parent {self.git.head(onto)}\nparent {self.git.head(source)}\n"
+            self.git.commit_object(f"tree {tree}\n{parents}", branch=onto)
+        elif source != onto:
+            self.git.create_branch(onto, at=f"refs/heads/{source}")
         self.functions[onto] = dict(self.functions[source])
         if then_sync:
             self.sync()
 
-    @rule(functions=st.dictionaries(NAMES, BODIES, max_size=2), then_sync=OFTEN)
-    def force_push(self, functions: dict[str, str], then_sync: bool) -> None:
+    @rule(functions=FUNCTIONS, then_sync=OFTEN)
+    def force_push(self, functions: Functions, then_sync: bool) -> None:
         """History and all files but one are replaced."""
         self.git.commit({"a.py": write_source("a.py", functions)}, orphan=True)
         self.functions["main"] = {"a.py": functions}
@@ -144,15 +170,26 @@ class IncrementalIndex(RuleBasedStateMachine):
 
     @rule(branches=st.sampled_from([("main",), ("dev", "main"), ("dev",)]), then_sync=OFTEN)
     def track(self, branches: tuple[str, ...], then_sync: bool) -> None:
+        """Other branches are tracked from now on."""
         for branch in branches:
             self._begin(branch)
         self.index.track(*branches)
         if then_sync:
             self.sync()
 
-    @rule(pattern=st.sampled_from([(), ("lib/",), ("*.py", "!a.py")]), then_sync=OFTEN)
-    def ignore(self, pattern: tuple[str, ...], then_sync: bool) -> None:
-        self.index.rules = replace(self.index.rules, ignore_patterns=pattern)
+    @rule(patterns=st.sampled_from([(), ("lib/",), ("*.py", "!a.py")]), then_sync=OFTEN)
+    def ignore(self, patterns: tuple[str, ...], then_sync: bool) -> None:
+        """Other files are ignored from now on."""
+        self.index.rules = replace(self.index.rules, ignore_patterns=patterns)
+        if then_sync:
+            self.sync()
+
+    @rule(name=st.sampled_from(["octo/cat", "octo/dog"]), then_sync=OFTEN)
+    def rename_the_repository(self, name: str, then_sync: bool) -> None:
+        """The host calls it something else, which every point says."""
+        self.index.row = replace(
+            self.index.row, hosted=replace(self.index.row.hosted, full_name=name)
+        )
         if then_sync:
             self.sync()
 
@@ -213,8 +250,10 @@ class IncrementalIndex(RuleBasedStateMachine):
 
     @rule()
     def reindex(self) -> None:
+        written = len(self.index.store.upserted_ids)
         self._sync(None, SyncOptions(full_reindex=True))
         self.compare()
+        assert len(self.index.store.upserted_ids) - written >= len(self.index.points())
 
     def compare(self) -> None:
         self.clean_count += 1
@@ -298,8 +337,8 @@ class LayeredIndex(IncrementalIndex):
 
 
 _SETTINGS = settings(
-    max_examples=12,
-    stateful_step_count=14,
+    max_examples=15,
+    stateful_step_count=10,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
