@@ -30,6 +30,8 @@ from ingestion_pipeline.points.write import PENDING, branch_filter
 from ingestion_pipeline.sources.git import GitMirror
 
 _FILE_MODES = frozenset(("100644", "100755"))
+# For what does not depend on the volatile facts.
+_NO_STAMP = IndexStamp("", "", datetime.fromtimestamp(0, UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class Planner:
             and bool(row.head_sha)
             and not rewrite
             and not self.options.full_reindex
-            and own_point.get("repo") == repository.hosted.full_name
+            and self._is_own_point_current(branch, own_point)
         )
         if is_whole and row and (row.head_sha, row.fingerprint) == (head_sha, target.fingerprint):
             return BranchPlan(branch, head_sha, row, rewrite, is_unchanged=True)
@@ -122,6 +124,14 @@ class Planner:
             for path, _, blob_sha in plan.changes.entries
         }
         return keys if self.options.full_reindex else records.find_missing(keys)
+
+    def _is_own_point_current(self, branch: str, payload: Mapping[str, Any]) -> bool:
+        """Whether it says the name and the versions of now; of a branch without files only it does.
+
+        The documents tell by their context.
+        """
+        context = make_context(self.repository, branch, _NO_STAMP)
+        return context.stable_payload().items() <= payload.items()
 
     def _compare(self, branch: str, head_sha: str, *, rewrite: bool) -> BranchChanges:
         repository, target = self.repository, self.target
@@ -146,8 +156,7 @@ def make_context(repository: TrackedRepository, branch: str, stamp: IndexStamp) 
 
 def make_document_context(repository: TrackedRepository, branch: str, rules: IndexRules) -> str:
     """Return what a document's points depend on besides its content, as the state keeps it."""
-    whenever = IndexStamp("", "", datetime.fromtimestamp(0, UTC))  # volatile, so not in the digest
-    return f"{make_context(repository, branch, whenever).digest()}/{rules.max_file_bytes}"
+    return f"{make_context(repository, branch, _NO_STAMP).digest()}/{rules.max_file_bytes}"
 
 
 def select_tree(
