@@ -152,6 +152,38 @@ def compare_tree(
     )
 
 
+def find_overtaken(
+    changes: BranchChanges,
+    versions: Mapping[str, DocumentVersion],
+    context: str,
+    *,
+    also_pending: bool,
+) -> str | None:
+    """Return a document that is not as it was when the changes were found, None for none.
+
+    Writing the changes would then not make the branch what its tree says.
+
+    Args:
+        changes: As they were found.
+        versions: What the state says of each document of the branch now.
+        context: As for ``compare_tree``.
+        also_pending: Documents that nobody knows the points of are written anyway.
+    """
+    written, gone = changes.to_write, frozenset(changes.deleted)
+    paths: set[str] = set()
+    for path, _, blob_sha in changes.entries:
+        paths.add(path)
+        if path in written:
+            continue
+        known = versions.get(path)
+        if known is None:
+            return path
+        is_same = (known.content_hash, known.context) == (blob_sha, context)
+        if not is_same and not (also_pending and not known.content_hash):
+            return path
+    return next((path for path in versions if path not in paths and path not in gone), None)
+
+
 def find_vanished(changes: BranchChanges, listed: Collection[str]) -> list[str]:
     """Return the indexed files that the tree does not hold any more under any name.
 

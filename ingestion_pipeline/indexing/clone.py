@@ -74,6 +74,7 @@ def clone_repository(
         time.perf_counter() - begin,
         fetched.commits_pulled,
         options,
+        target.fingerprint,
     )
 
 

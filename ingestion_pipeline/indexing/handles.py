@@ -82,6 +82,7 @@ class ClonedRepository:
         seconds: How long the step took.
         commits_pulled: Commits that the fetch brought; None where git cannot tell.
         options: How the sync was asked for.
+        fingerprint: Of the pipeline and the rules by which the branches were compared.
     """
 
     repository: TrackedRepository
@@ -92,6 +93,7 @@ class ClonedRepository:
     seconds: float
     commits_pulled: int | None = None
     options: SyncOptions = field(default_factory=SyncOptions)
+    fingerprint: str = ""
 
     @property
     def pushed_at(self) -> str:

@@ -21,7 +21,7 @@ from ingestion_pipeline.core.state import IndexedBranch
 from ingestion_pipeline.embed import ENCODER_DIM
 from ingestion_pipeline.embed.sparse import make_query_sparse, make_sparse_vectors_of
 from ingestion_pipeline.graph import join_document_terms, make_document_terms
-from ingestion_pipeline.indexing.changes import load_changes
+from ingestion_pipeline.indexing.changes import BranchChanges, find_overtaken, load_changes
 from ingestion_pipeline.indexing.handles import (
     ClonedBranch,
     ClonedRepository,
@@ -66,9 +66,18 @@ def upsert_points(
         target: Where to write; its collection exists.
         clock: Gives the time stamped on the points.
         progress: Told of every file.
+
+    Raises:
+        PermanentError: This run was taken up again from here, and meanwhile another one wrote, or
+            the settings or the version changed.
     """
     begin, indexed_at = time.perf_counter(), clock.now()
     cloned = embedded.parsed.cloned
+    if cloned.fingerprint != target.fingerprint:
+        raise PermanentError(
+            "The settings or the version of the pipeline have changed since this run began. Launch "
+            "the partition again from the first op."
+        )
     counts = WriteCounts()
     for branch in cloned.branches:
         stamp = IndexStamp(branch.head_sha, cloned.pushed_at, indexed_at)
@@ -157,12 +166,15 @@ class _UpsertStep:
     def write(self, *, passes_messages: bool, full_reindex: bool) -> None:
         """Write the points of changed files, delete what went, and commit the branch."""
         branch = self._branch
-        if branch.rewrite or full_reindex:
-            self._writer.forget_hashes()  # while the head still shows that the two do not agree
         changes = load_changes(branch.changes_path)
+        self._check_not_overtaken(changes, passes_messages=passes_messages)
+        if branch.rewrite:
+            self._writer.forget_hashes()  # while the head still shows that the two do not agree
         layout = load_layout(branch.layout_path)
         vectors = read_vectors(branch.vectors_path)
         is_new = _mark_unfinished(self._target, branch, self._context)
+        if full_reindex and not branch.rewrite:
+            self._writer.forget_hashes()  # once the head shows that the branch is not finished
         with RecordsReader(branch.records_path) as reader:
             wanted = set(changes.to_write)
             if passes_messages:
@@ -178,6 +190,23 @@ class _UpsertStep:
         self._writer.finish(point, self._make_row(layout))
         self._counts.added += is_new
         self._counts.changed += not is_new
+
+    def _check_not_overtaken(self, changes: BranchChanges, *, passes_messages: bool) -> None:
+        """Pass unless another run has written documents since this one compared them with a tree.
+
+        Raises:
+            PermanentError: One has, though it may not have finished.
+        """
+        row = _find_row(self._target, self._source, self._branch)
+        if row is not None and row.head_sha == self._branch.indexed_sha and row.head_sha:
+            return  # whoever writes blanks the head first
+        versions = self._target.state.list_document_versions(self._source, self._branch.branch)
+        path = find_overtaken(changes, versions, self._digest, also_pending=passes_messages)
+        if path is not None:
+            raise PermanentError(
+                f"Another run has written {path} of {self._branch.branch} since this one began. "
+                "Launch the partition again from the first op."
+            )
 
     def _build(
         self,

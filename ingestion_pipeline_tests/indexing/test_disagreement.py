@@ -1,6 +1,7 @@
 """State and store that do not belong together, and runs that were overtaken by later ones."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from ingestion_pipeline.core.errors import PermanentError
 from ingestion_pipeline.core.points import PointFilter
 from ingestion_pipeline.indexing.handles import EmbeddedRepository
 from ingestion_pipeline.indexing.progress import Progress
+from ingestion_pipeline.indexing.rules import SyncOptions
 from ingestion_pipeline.indexing.upsert import upsert_points
+from ingestion_pipeline.points.write import PENDING
 from ingestion_pipeline_tests.crashing import Crash, CrashPlan
 from ingestion_pipeline_tests.fakes.point_store import FakePointStore
 from ingestion_pipeline_tests.git_repositories import Files, GitRepository
@@ -125,6 +128,33 @@ def test_a_run_taken_up_again_does_not_put_older_content_back(
     assert index.points() == expect(index)
 
 
+@pytest.mark.parametrize("at_write", [2, 4, 6])
+def test_a_run_taken_up_again_does_not_build_on_half_of_another(
+    index: Index, git: GitRepository, monkeypatch: pytest.MonkeyPatch, at_write: int
+) -> None:
+    """The branch has no head then, as if the run had died itself."""
+    monkeypatch.setattr("ingestion_pipeline.points.write.BATCH_POINTS", 1)
+    head = git.commit(NEW)
+    overtaken = prepare(index)
+    git.commit({"c.py": "def two():\n    return 2\n", "d.rb": "def five\nend\n"})
+    with pytest.raises(Crash):
+        index.sync(CrashPlan(at_write, before=True))
+    git.git("update-ref", "refs/heads/main", head)
+    with suppress(PermanentError):
+        finish(index, overtaken)
+        assert index.points() == expect(index)
+    index.sync()
+    assert index.points() == expect(index)
+
+
+def test_a_run_taken_up_again_under_other_settings_ends(index: Index, git: GitRepository) -> None:
+    """What it parsed under the old limit is not what the new one asks for."""
+    git.commit(NEW)
+    overtaken = index.prepare(index.make_target(fingerprint="1 KiB"))
+    with pytest.raises(PermanentError, match="settings or the version"):
+        finish(index, overtaken)
+
+
 def test_a_run_taken_up_again_keeps_a_branch_that_is_tracked_since(
     index: Index, git: GitRepository
 ) -> None:
@@ -136,3 +166,26 @@ def test_a_run_taken_up_again_keeps_a_branch_that_is_tracked_since(
     both = index.points()
     finish(index, overtaken)
     assert index.points() == both
+
+
+def test_the_point_of_a_branch_without_files_says_the_parser_of_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No document tells that it was made by an older one."""
+    index = Index(tmp_path / "index", GitRepository(tmp_path / "origin.git", {"logo.png": "x"}))
+    index.sync()
+    monkeypatch.setattr("ingestion_pipeline.indexing.planning.get_parser_version", lambda: "newer")
+    index.sync(fingerprint="newer")
+    assert index.points() == expect(index)
+
+
+def test_a_full_reindex_that_is_cut_short_leaves_nothing_pending(index: Index) -> None:
+    """The next sync is of the same head, and of no other way to see that it has work to do."""
+    expected = expect(index)
+    for at_write in range(4):
+        with pytest.raises(Crash):
+            index.sync(CrashPlan(at_write, before=False), SyncOptions(full_reindex=True))
+        index.sync()
+        versions = index.state.list_document_versions(index.row.source, "main")
+        assert PENDING not in {version.content_hash for version in versions.values()}
+        assert index.points() == expected
