@@ -25,5 +25,5 @@ def test_a_grandchild_counts() -> None:
     peak = memory.peak()
     assert peak.resident_mib > MEBIBYTES
     assert MEBIBYTES < memory.peak_anonymous_mib() <= peak.resident_mib
-    assert peak.processes == 2
+    assert peak.processes >= 2  # other tests of this process may have servers running
     assert memory.peak_in((0.0, 1.0)).resident_mib == 0.0

@@ -17,6 +17,7 @@ UPSERT = "repository_points.upsert_points"
 AFTER_UPSERT = {
     UPSERT,
     "repository_points_points_match_state",
+    "repository_points_points_match_tree",
     "repository_points_pushed_at_matches_materialization",
     "repository_points_vectors_are_unit_length",
 }
