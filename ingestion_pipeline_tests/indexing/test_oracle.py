@@ -337,7 +337,7 @@ class LayeredIndex(IncrementalIndex):
 
 
 _SETTINGS = settings(
-    max_examples=15,
+    max_examples=10,
     stateful_step_count=10,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -349,4 +349,4 @@ def test_any_sequence_of_steps_leaves_what_a_clean_index_holds() -> None:
 
 
 def test_the_same_holds_when_vectors_hear_their_neighbours() -> None:
-    run_state_machine_as_test(LayeredIndex, settings=settings(_SETTINGS, max_examples=6))
+    run_state_machine_as_test(LayeredIndex, settings=settings(_SETTINGS, max_examples=4))
