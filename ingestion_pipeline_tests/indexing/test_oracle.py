@@ -112,8 +112,8 @@ class IncrementalIndex(RuleBasedStateMachine):
         first = {path: write_source(path, functions) for path, functions in FILES.items()}
         self.git = GitRepository(self.folder / "origin.git", first)
         self.index = Index(self.folder / "index", self.git, encoder)
-        # Of what is asked again and again, a clean index may remember the parser's answers.
-        self.clean_caches = self.folder / "clean caches"
+        # Clean indexes may remember what the parser said, never a vector.
+        self.clean_records = self.folder / "clean records"
         self.clean_count = 0
         self.functions: dict[str, dict[str, Functions]] = {"main": dict(FILES)}
         self.known_blobs: set[tuple[str, str]] = set()
@@ -261,7 +261,7 @@ class IncrementalIndex(RuleBasedStateMachine):
             self.folder / f"clean{self.clean_count}",
             self.git,
             self.index.encoder,
-            self.clean_caches,
+            self.clean_records,
         )
         clean.row = self.index.row
         clean.state = FakeStateStore([clean.row])

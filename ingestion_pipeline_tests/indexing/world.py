@@ -69,7 +69,7 @@ class Index:
         folder: For mirror, caches and work files.
         git: The repository.
         encoder: Another than the real one.
-        caches: Shared ones; its own by default.
+        records: Folder of a record cache to share; its own by default.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Index:
         folder: Path,
         git: GitRepository,
         encoder: Encoder | None = None,
-        caches: Path | None = None,
+        records: Path | None = None,
     ) -> None:
         self.folder = folder
         self.git = git
@@ -91,13 +91,16 @@ class Index:
         hosts: Any = {SourceKind.GITHUB: self.host}
         self.row = track_repository("octo/cat", None, hosts, self.state, self.clock)
         self.mirror = GitMirror(folder / "mirror.git", GitLimits(10**8, 10**6, 60))
-        self.caches = caches or folder / "cache"
+        self.caches = folder / "cache"
+        self.shared_records = records
         self.runs = itertools.count()
         self.open_caches()
 
     def open_caches(self) -> None:
         self.records = RecordCache(
-            ContentCache(self.caches / "records.db", 10**8), "parser", self.rules.max_file_bytes
+            ContentCache((self.shared_records or self.caches) / "records.db", 10**8),
+            "parser",
+            self.rules.max_file_bytes,
         )
         self.vectors = VectorCache(
             ContentCache(self.caches / "vectors.db", 10**8), self.encoder.version, ENCODER_DIM
