@@ -140,7 +140,11 @@ class Planner:
         digest = make_document_context(repository, branch, target.rules)
         write_all = rewrite or self.options.full_reindex
         changes = compare_tree(selection, versions, digest, write_all=write_all)
-        indexed = {path for path, known in versions.items() if known.content_hash != PENDING}
+        indexed = {
+            path
+            for path, known in versions.items()
+            if known.content_hash != PENDING or known.context
+        }
         vanished = indexed.intersection(find_vanished(changes, selection.listed))
         check_vanished(
             *(repository.partition_key, branch, len(vanished), len(indexed)),

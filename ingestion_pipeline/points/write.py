@@ -213,7 +213,9 @@ def _plan_document(
         # go back to it before the next run.
         touched = dict.fromkeys([*(p.id for p in changed), *gone], PENDING)
         pending = {**before, **touched}
-        batch.announced.append(DocumentState(document.document_id, PENDING, pending))
+        context = known.context if known else ""
+        announced = DocumentState(document.document_id, PENDING, pending, context=context)
+        batch.announced.append(announced)
     batch.upserts.extend(changed)
     batch.gone.extend(gone)
     batch.final.append(final)
@@ -261,7 +263,9 @@ def _plan_removal(known: DocumentState, batch: _Batch, counts: WriteCounts) -> N
 
 
 def _announce(document: DocumentState) -> DocumentState:
-    return DocumentState(document.document_id, PENDING, dict.fromkeys(document.points, PENDING))
+    # The context stays: it tells a document that was indexed once from one that never was.
+    points = dict.fromkeys(document.points, PENDING)
+    return DocumentState(document.document_id, PENDING, points, context=document.context)
 
 
 def _split(items: list[_T]) -> Iterator[list[_T]]:

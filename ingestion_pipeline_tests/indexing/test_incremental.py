@@ -13,6 +13,7 @@ from ingestion_pipeline.indexing.handles import SyncResult
 from ingestion_pipeline.indexing.preview import SyncPreview, preview_sync
 from ingestion_pipeline.indexing.progress import Snapshot, tell_progress
 from ingestion_pipeline.indexing.rules import DEFAULT_OPTIONS, MassDeletionError, SyncOptions
+from ingestion_pipeline_tests.crashing import Crash, CrashPlan
 from ingestion_pipeline_tests.fakes.point_store import FakePointStore
 from ingestion_pipeline_tests.git_repositories import Files, GitRepository
 from ingestion_pipeline_tests.indexing import world as world_module
@@ -201,6 +202,29 @@ def test_half_of_it_or_a_move_does_not(
 ) -> None:
     change(large.git)
     large.sync()
+
+
+@pytest.mark.parametrize("at_write", [1, 2, 3])
+def test_a_full_reindex_that_was_cut_short_does_not_open_the_way(
+    large: Index, at_write: int
+) -> None:
+    """Nobody knows then what the store holds of a file, and still it was indexed."""
+    with pytest.raises(Crash):
+        large.sync(CrashPlan(at_write, before=False), SyncOptions(full_reindex=True))
+    large.git.commit({f"m{i}.py": None for i in range(13)})
+    with pytest.raises(MassDeletionError, match="13 of the 24"):
+        large.sync()
+
+
+def test_files_of_a_first_index_that_was_cut_short_may_go(tmp_path: Path) -> None:
+    git = GitRepository(
+        tmp_path / "new.git", {f"m{i}.py": f"def f{i}():\n    pass\n" for i in range(24)}
+    )
+    made = Index(tmp_path / "new", git)
+    with pytest.raises(Crash):
+        made.sync(CrashPlan(2, before=False))
+    git.commit({f"m{i}.py": None for i in range(20)})
+    assert made.sync().points == 2 * 4 + 1
 
 
 def test_a_few_files_may_go(index: Index, git: GitRepository) -> None:
