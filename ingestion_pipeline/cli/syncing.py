@@ -22,7 +22,7 @@ from ingestion_pipeline.cli.opening import (
 )
 from ingestion_pipeline.cli.searching import find_by_words, print_hits
 from ingestion_pipeline.composition import Services
-from ingestion_pipeline.core.errors import HostUnavailableError, RepositoryNotTrackedError
+from ingestion_pipeline.core.errors import HostUnavailableError
 from ingestion_pipeline.core.points import PointFilter
 from ingestion_pipeline.core.repositories import SourceKind, TrackedRepository
 from ingestion_pipeline.core.terms import split_identifier
@@ -41,6 +41,7 @@ from ingestion_pipeline.orchestration.run_progress import show_in_terminal
 from ingestion_pipeline.parse.ignore import validate_ignore_patterns
 from ingestion_pipeline.search.hits import SearchFilters
 from ingestion_pipeline.tracking.branches import validate_branches
+from ingestion_pipeline.tracking.track import find_tracked
 
 STAGES = ("clone", "parse", "embed", "upsert")
 _SAMPLE_SYMBOLS = 2000
@@ -139,7 +140,7 @@ def _change_options(
     """Keep the options of a sync, or the next sensor tick would undo what they did."""
     if not branches and not patterns:
         return
-    for row in _find_rows(services, partitions):
+    for row in [find_tracked(key, services.state) for key in partitions]:
         local = row.source.kind is SourceKind.LOCAL
         reference = row.hosted.clone_url if local else row.partition_key
         track_reference(
@@ -211,7 +212,7 @@ def _choose(
     """Return the partitions to index, and why some could not be asked about, "" when all were."""
     notes = sync_partitions(services, instance)
     rows = services.state.list_repositories()
-    wanted = _find_rows(services, partitions) if partitions else rows
+    wanted = [find_tracked(key, services.state) for key in partitions] if partitions else rows
     if force:
         return [row.partition_key for row in wanted], ""
     check = check_freshness(services, instance, wanted)
@@ -227,16 +228,6 @@ def _choose(
         if decision not in chosen:
             console.print(f"{decision.partition_key}: {decision.reason}", markup=False)
     return [decision.partition_key for decision in chosen], check.report.problem
-
-
-def _find_rows(services: Services, partitions: tuple[str, ...]) -> list[TrackedRepository]:
-    known = {row.partition_key: row for row in services.state.list_repositories()}
-    for key in partitions:
-        if key not in known:
-            raise RepositoryNotTrackedError(
-                f"{key} is not tracked. Track it first: ingestion-pipeline track {key}"
-            )
-    return [known[key] for key in partitions]
 
 
 def _pick_words(services: Services, row: TrackedRepository) -> str:

@@ -7,13 +7,14 @@ from rich.table import Table
 from ingestion_pipeline.cli.opening import console, open_command
 from ingestion_pipeline.cli.syncing import print_sync, show_progress
 from ingestion_pipeline.composition import Services
-from ingestion_pipeline.core.errors import IngestionError, RepositoryNotTrackedError
+from ingestion_pipeline.core.errors import IngestionError
 from ingestion_pipeline.core.repositories import TrackedRepository
 from ingestion_pipeline.indexing.verify_report import MISSING, ORPHAN, WRONG, VerifyReport
 from ingestion_pipeline.orchestration.freshness_check import sync_partitions
 from ingestion_pipeline.orchestration.instance import open_instance
 from ingestion_pipeline.orchestration.launch import sync_partition
 from ingestion_pipeline.orchestration.verify import count_strangers, repair_tracked, verify_tracked
+from ingestion_pipeline.tracking.track import find_tracked
 
 
 class NotTrueError(IngestionError):
@@ -82,14 +83,9 @@ def _look_at(
 
 
 def _choose(services: Services, partitions: tuple[str, ...]) -> list[TrackedRepository]:
-    rows = services.state.list_repositories()
-    known = {row.partition_key: row for row in rows}
-    for key in partitions:
-        if key not in known:
-            raise RepositoryNotTrackedError(
-                f"{key} is not tracked. Track it first: ingestion-pipeline track {key}"
-            )
-    return [known[key] for key in dict.fromkeys(partitions)] if partitions else rows
+    if not partitions:
+        return services.state.list_repositories()
+    return [find_tracked(key, services.state) for key in dict.fromkeys(partitions)]
 
 
 def _tell(report: VerifyReport) -> None:

@@ -38,6 +38,7 @@ class BranchChanges(msgspec.Struct, frozen=True):
         moved: New path → old path of files with the same content; part of ``added``.
         predecessors: Changed path → what it was.
         skipped: Reason → files left out by their names alone.
+        notes: What of the ignore files is not followed, and why.
     """
 
     entries: list[tuple[str, str, str]]
@@ -47,6 +48,7 @@ class BranchChanges(msgspec.Struct, frozen=True):
     moved: dict[str, str]
     predecessors: dict[str, Predecessor]
     skipped: dict[str, int]
+    notes: list[str] = msgspec.field(default_factory=list[str])
 
     @property
     def to_write(self) -> frozenset[str]:
@@ -102,11 +104,13 @@ class Selection:
         entries: Files that belong to the index.
         skipped: Reason → files left out by their names alone.
         listed: Every path of the complete listing, skipped ones included.
+        notes: What of the ignore files is not followed, and why.
     """
 
     entries: Sequence[TreeEntry]
     skipped: Mapping[str, int] = field(default_factory=dict[str, int])
     listed: Collection[str] = ()
+    notes: Sequence[str] = ()
 
 
 def compare_tree(
@@ -149,6 +153,7 @@ def compare_tree(
         moved,
         predecessors,
         dict(selection.skipped),
+        list(selection.notes),
     )
 
 

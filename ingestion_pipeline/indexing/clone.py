@@ -90,6 +90,7 @@ def _begin_branch(plan: BranchPlan, folder: Path) -> ClonedBranch:
         folder,
         plan.counts,
         plan.skipped,
+        tuple(plan.changes.notes) if plan.changes else (),
     )
     if plan.changes is not None and not plan.is_unchanged:
         save_changes(branch.changes_path, plan.changes)

@@ -1,6 +1,6 @@
 """What the steps hand to each other: names of files and small facts, never content."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +22,7 @@ class ClonedBranch:
         folder: Where this branch's files of this run are.
         counts: Files by what happened to them.
         skipped: Reason → files left out by their names alone.
+        notes: What a person should know of this branch's ignore files.
     """
 
     branch: str
@@ -32,16 +33,7 @@ class ClonedBranch:
     folder: Path
     counts: ChangeCounts = field(default_factory=ChangeCounts)
     skipped: dict[str, int] = field(default_factory=dict[str, int])
-
-    def with_counts(
-        self,
-        counts: ChangeCounts,
-        skipped: dict[str, int] | None = None,
-        *,
-        unchanged: bool = True,
-    ) -> "ClonedBranch":
-        """Return the branch with what the comparison found."""
-        return replace(self, counts=counts, skipped=skipped or {}, unchanged=unchanged)
+    notes: tuple[str, ...] = ()
 
     @property
     def changes_path(self) -> Path:

@@ -186,7 +186,7 @@ def select_tree(
     reasons: dict[str, int] = {}
     for file in skipped:
         reasons[file.reason] = reasons.get(file.reason, 0) + 1
-    return Selection(entries, reasons, [entry.path for entry in tree])
+    return Selection(entries, reasons, [entry.path for entry in tree], ignore.notes)
 
 
 def _store_lost_points(

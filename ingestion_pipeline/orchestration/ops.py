@@ -88,6 +88,9 @@ def clone_repository(
             )
         for branch in cloned.missing_branches:
             context.log.warning(f"Branch {branch} is gone; its points stay until it is untracked.")
+        for branch in cloned.branches:
+            for note in branch.notes:
+                context.log.warning(f"{branch.branch}: {note}")
         return dg.Output(cloned, metadata=describe_clone(cloned))
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import dagster as dg
 
 from ingestion_pipeline.composition import Services
-from ingestion_pipeline.core.errors import RepositoryNotTrackedError
 from ingestion_pipeline.core.repositories import TrackedRepository, validate_partition_key
 from ingestion_pipeline.indexing.preview import SyncPreview, preview_sync
 from ingestion_pipeline.indexing.rules import SyncOptions
 from ingestion_pipeline.orchestration.ops import SyncConfig
 from ingestion_pipeline.orchestration.partitions import tracked_repositories
 from ingestion_pipeline.orchestration.retries import dagster_errors
+from ingestion_pipeline.tracking.track import find_tracked
 
 
 def preview_repository(
@@ -55,12 +55,7 @@ def require_known(services: Services, partition_key: str) -> TrackedRepository:
     Raises:
         RepositoryNotTrackedError: There is none.
     """
-    row = services.state.find_repository(validate_partition_key(partition_key))
-    if row is None:
-        raise RepositoryNotTrackedError(
-            f"{partition_key} is not tracked. Track it first: ingestion-pipeline track "
-            f"{partition_key}"
-        )
+    row = find_tracked(validate_partition_key(partition_key), services.state)
     hosted = services.hosts[row.source.kind].refresh_repository(row)
     return replace(row, hosted=hosted)
 

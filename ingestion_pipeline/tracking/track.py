@@ -94,6 +94,23 @@ def adopt_repository(
     return state.find_source(row.source) or row
 
 
+def find_tracked(partition_key: str, state: StateStore) -> TrackedRepository:
+    """Return the tracked repository of a key that a person gave.
+
+    Raises:
+        RepositoryNotTrackedError: There is none; says how to track it.
+    """
+    row = state.find_repository(partition_key)
+    if row is None:
+        is_local = partition_key.startswith(f"{SourceKind.LOCAL.value}/")
+        what = "--path DIRECTORY" if is_local else partition_key
+        raise RepositoryNotTrackedError(
+            f"{_explain_unknown(partition_key, state)} Track it first: "
+            f"ingestion-pipeline track {what}"
+        )
+    return row
+
+
 def untrack_repository(partition_key: str, state: StateStore, clock: Clock) -> TrackedRepository:
     """Stop tracking; the points stay until they are purged.
 
