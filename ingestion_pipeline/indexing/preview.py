@@ -1,7 +1,7 @@
 """A dry run: what a sync would do and cost. Nothing is written to state or store."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingestion_pipeline.core.code_host import CodeHost
 from ingestion_pipeline.core.repositories import TrackedRepository
@@ -78,6 +78,8 @@ def preview_sync(
             plans.append(planner.plan_branch(branch, head))
         except MassDeletionError as error:
             stops = str(error)
+            confirmed = replace(options, allow_mass_deletion=True)
+            plans.append(replace(planner, options=confirmed).plan_branch(branch, head))
     missing = planner.find_missing(plans, records)
     to_write, to_delete = _count_points(repository, target.state, plans)
     return SyncPreview(
@@ -153,6 +155,8 @@ def _explain(plan: BranchPlan, target: IndexTarget, options: SyncOptions) -> lis
         return [f"{plan.branch}: the store does not hold what the state says"]
     if row.fingerprint != target.fingerprint:
         had = set(row.fingerprint.split("_"))
-        new = [part for part in target.fingerprint.split("_") if part not in had]
-        return [f"{plan.branch}: the pipeline changed ({', '.join(new) or 'options removed'})"]
+        parts = [part for part in target.fingerprint.split("_") if part not in had]
+        # Other ignore patterns touch what they name, and no more.
+        new = [part for part in parts if not part.startswith("ignore-")]
+        return [f"{plan.branch}: the pipeline changed ({', '.join(new)})"] if new else []
     return []

@@ -86,6 +86,8 @@ def describe_preview(preview: SyncPreview) -> list[str]:
             f"{preview.files_to_parse:,} files to parse, about {preview.points_to_write:,} points "
             f"to embed or compare and write, {preview.points_to_delete:,} points to delete."
         )
+    if preview.is_noop:
+        return lines
     if preview.estimated_seconds is None:
         lines.append("How long: unknown before the second sync.")
     else:
