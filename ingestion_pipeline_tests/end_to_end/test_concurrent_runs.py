@@ -1,6 +1,7 @@
 """Runs at the same time: of two repositories, of the same one, and what others may see of them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -96,7 +97,8 @@ def test_the_token_is_nowhere_to_be_seen(dev: DagsterDev) -> None:
     files = [path for path in deployment.home.rglob("*") if path.is_file()]
     assert len(files) > 50
     for path in files:
-        content = path.read_bytes()
-        assert not any(secret in content for secret in secrets), path
+        with suppress(FileNotFoundError):  # SQLite's logs come and go while Dagster is up
+            content = path.read_bytes()
+            assert not any(secret in content for secret in secrets), path
     for run_id in (hanging, refused):
         assert TOKEN not in dev.explain(run_id)
