@@ -1,5 +1,6 @@
 """The files of a run's vectors: arrays that live on disk, so that memory stays free."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,19 @@ from ingestion_pipeline.artifacts.replacement import ArtifactError
 
 
 def create_vectors(path: Path, rows: int, dim: int, dtype: type[np.floating]) -> np.memmap:
-    """Return a new (rows, dim) array of zeros, mapped from a file that is replaced if it exists."""
-    return np.lib.format.open_memmap(path, "w+", dtype, (rows, dim))
+    """Return a new (rows, dim) array of zeros, mapped from a file that is replaced if it exists.
+
+    Its disk space is taken now: a page of a mapped file that the disk has no room for would end the
+    process with SIGBUS.
+
+    Raises:
+        OSError: There is not enough; ENOSPC.
+    """
+    vectors = np.lib.format.open_memmap(path, "w+", dtype, (rows, dim))
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return vectors
 
 
 def read_vectors(path: Path) -> npt.NDArray[np.float32]:

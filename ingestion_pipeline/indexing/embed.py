@@ -22,7 +22,7 @@ from ingestion_pipeline.indexing.layout import VectorLayout, save_layout
 from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
 from ingestion_pipeline.indexing.words import WordEmbedder
-from ingestion_pipeline.indexing.work_disk import explaining_full_disk, reserve_space
+from ingestion_pipeline.indexing.work_disk import explaining_full_disk
 
 if TYPE_CHECKING:
     from ingestion_pipeline.embed.encoder import Encoder
@@ -106,7 +106,6 @@ class _EmbedStep:
             encoder = self._load_encoder()
             words = WordEmbedder(encoder, reader, self._records, self._vectors, self._progress)
             h = create_vectors(words_path, structure.node_count, ENCODER_DIM, np.float16)
-            reserve_space(words_path)
             self._progress.start(len(structure.paths), f"embedding {branch.branch}")
             words.fill(h, layout, changes, anew=anew)
             words.fill_directories(h, structure)
@@ -116,7 +115,6 @@ class _EmbedStep:
         self.edges.update({r.value: pairs.shape[1] for r, pairs in structure.edges.items()})
         after = encoder.pass_messages(structure.edges, structure.node_count, h)
         vectors = create_vectors(branch.vectors_path, structure.node_count, ENCODER_DIM, np.float32)
-        reserve_space(branch.vectors_path)
         if after is not None:
             encoder.finish(after, out=vectors)
         else:  # nobody asks for the others: without messages they are what they were

@@ -174,12 +174,11 @@ def select_tree(
         if entry.mode in _FILE_MODES
         and (PurePosixPath(entry.path).name == GITIGNORE_NAME or entry.path == IGNORE_FILE_PATH)
     ]
-    mirror.fetch_blobs(source, sorted({entry.blob_sha for entry in ignore_files}))
-    contents = {
-        file.path: file.content
-        for file in mirror.read_files(ignore_files)
-        if isinstance(file, SourceFile)
-    }
+    contents: dict[str, bytes] = {}
+    if ignore_files:
+        mirror.fetch_blobs(source, sorted({entry.blob_sha for entry in ignore_files}))
+        read = mirror.read_files(ignore_files)
+        contents = {file.path: file.content for file in read if isinstance(file, SourceFile)}
     gitignores = [path for path in contents if path != IGNORE_FILE_PATH]
     ignore = load_ignore_rules(contents.get, gitignores, rules.ignore_patterns)
     entries, skipped = select_entries(tree, rules.max_file_bytes, ignore)

@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -11,17 +10,15 @@ import numpy.typing as npt
 
 from ingestion_pipeline.artifacts.records_file import RecordsReader
 from ingestion_pipeline.artifacts.vectors import read_vectors
-from ingestion_pipeline.core.batches import batched
 from ingestion_pipeline.core.clock import Clock
 from ingestion_pipeline.core.errors import PermanentError
-from ingestion_pipeline.core.points import IndexStamp, Point, SparseVector, make_point_id
-from ingestion_pipeline.core.records import FileRecord
+from ingestion_pipeline.core.points import IndexStamp, Point, make_point_id
 from ingestion_pipeline.core.repositories import SourceId
 from ingestion_pipeline.core.state import IndexedBranch
 from ingestion_pipeline.embed import ENCODER_DIM
-from ingestion_pipeline.embed.sparse import make_query_sparse, make_sparse_vectors_of
-from ingestion_pipeline.graph import join_document_terms, make_document_terms
+from ingestion_pipeline.embed.sparse import make_query_sparse
 from ingestion_pipeline.indexing.changes import BranchChanges, find_overtaken, load_changes
+from ingestion_pipeline.indexing.documents import DocumentBuilder
 from ingestion_pipeline.indexing.handles import (
     ClonedBranch,
     ClonedRepository,
@@ -33,14 +30,10 @@ from ingestion_pipeline.indexing.parse import read_skipped
 from ingestion_pipeline.indexing.planning import make_context, make_document_context
 from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.target import IndexTarget
-from ingestion_pipeline.indexing.words import get_node_types
 from ingestion_pipeline.points.build import (
     BranchContext,
-    DocumentPoints,
-    build_document,
     build_repository_point,
 )
-from ingestion_pipeline.points.drift import find_kept, unpack
 from ingestion_pipeline.points.write import (
     BranchWriter,
     WriteCounts,
@@ -48,9 +41,6 @@ from ingestion_pipeline.points.write import (
     remove_branch_points,
     sweep_orphans,
 )
-
-# Files whose points are built together.
-_BATCH_FILES = 100
 
 
 def upsert_points(
@@ -177,11 +167,14 @@ class _UpsertStep:
             self._writer.forget_hashes()  # once the head shows that the branch is not finished
         with RecordsReader(branch.records_path) as reader:
             wanted = set(changes.to_write)
+            builder = DocumentBuilder(reader, layout, vectors, self._context, self._digest)
             if passes_messages:
-                wanted |= self._find_drifted(reader, layout, vectors, wanted)
+                stored = self._target.state.iterate_document_vectors(self._source, branch.branch)
+                wanted |= builder.find_drifted(stored, wanted)
             self._progress.start(len(wanted), f"writing {branch.branch}")
             documents = chain(
-                self._build(reader, layout, vectors, wanted), self._build_skipped(wanted)
+                builder.build(wanted, self._progress),
+                builder.build_skipped(read_skipped(branch), wanted, self._progress),
             )
             part = self._writer.write_documents(documents, changes.deleted)
         _add_counts(self._counts, part)
@@ -208,62 +201,6 @@ class _UpsertStep:
                 "Launch the partition again from the first op."
             )
 
-    def _build(
-        self,
-        reader: RecordsReader,
-        layout: VectorLayout,
-        vectors: npt.NDArray[np.float32],
-        wanted: Collection[str],
-    ) -> Iterator[DocumentPoints]:
-        chosen = ((f, p) for f, p in layout if reader.entries[p][0] in wanted)
-        for some in batched(chosen, _BATCH_FILES):
-            records = [
-                FileRecord(reader.read_structure(place), reader.read_text(place))
-                for _, place in some
-            ]
-            paths = [reader.entries[place][0] for _, place in some]
-            sparse = _make_sparse(paths, records)
-            start = 0
-            for (file, place), record in zip(some, records, strict=True):
-                path, blob_sha = reader.entries[place]
-                rows = layout.rows_of(file)
-                words = sparse[start : start + len(rows)]
-                start += len(rows)
-                document = build_document(
-                    path, blob_sha, record, vectors[rows], words, self._context
-                )
-                self._progress.advance(path)
-                yield replace(document, context=self._digest)
-
-    def _build_skipped(self, wanted: Collection[str]) -> Iterator[DocumentPoints]:
-        """Files without a record keep a row that says why."""
-        for path, (blob_sha, reason) in read_skipped(self._branch).items():
-            if path in wanted:
-                self._progress.advance(path)
-                yield DocumentPoints(path, blob_sha, (), {}, self._digest, reason)
-
-    def _find_drifted(
-        self,
-        reader: RecordsReader,
-        layout: VectorLayout,
-        vectors: npt.NDArray[np.float32],
-        known: Collection[str],
-    ) -> set[str]:
-        """Return unchanged files of which a vector was moved by its neighbours."""
-        files = {reader.entries[place][0]: file for file, place in layout}
-        drifted: set[str] = set()
-        for path, packed in self._target.state.iterate_document_vectors(
-            self._source, self._branch.branch
-        ):
-            file = files.get(path)
-            if file is None or path in known:
-                continue
-            rows = layout.rows_of(file)
-            stored = unpack(packed, len(rows), vectors.shape[1])
-            if stored is None or not find_kept(stored, vectors[rows]).all():
-                drifted.add(path)
-        return drifted
-
     def _make_repository_point(self, file_vectors: npt.NDArray[np.float32]) -> Point:
         if not len(file_vectors):
             # Nothing to be the mean of: a direction that is like nothing in particular.
@@ -285,16 +222,6 @@ class _UpsertStep:
             symbol_count=symbols,
             point_count=files + symbols + 1,
         )
-
-
-def _make_sparse(paths: Sequence[str], records: Sequence[FileRecord]) -> Sequence[SparseVector]:
-    """Return the words of files and their symbols, one file after another."""
-    terms = [
-        make_document_terms(path, record.structure, record.text)
-        for path, record in zip(paths, records, strict=True)
-    ]
-    types = np.concatenate([get_node_types(record.structure) for record in records])
-    return make_sparse_vectors_of(types, join_document_terms(terms))
 
 
 def _mark_unfinished(target: IndexTarget, branch: ClonedBranch, context: BranchContext) -> bool:

@@ -1,7 +1,6 @@
 """Running out of disk under a run's work folder: an error with advice, never a signal."""
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,16 +30,3 @@ def explaining_full_disk(folder: Path) -> Iterator[None]:
             f"The disk of {folder} is full ({error.strerror}). The index is as it was. Make room "
             "there, then run again from the first op."
         ) from error
-
-
-def reserve_space(path: Path) -> None:
-    """Take the disk space of a file now, holes included.
-
-    A page of a mapped file that the disk has no room for ends the process with SIGBUS.
-
-    Raises:
-        OSError: There is not enough; ENOSPC.
-    """
-    if hasattr(os, "posix_fallocate"):  # not on macOS
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

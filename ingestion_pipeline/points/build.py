@@ -76,7 +76,7 @@ class DocumentPoints:
         content_hash: Blob sha.
         points: The file's own point first, then its symbols; none for a file without facts.
         hashes: Point id → hash of everything the point says but vectors and volatile facts.
-        context: ``BranchContext.digest`` when they were built.
+        context: What they depend on besides the content, as ``DocumentState.context``.
         error: Why there are no points, "" when there are.
     """
 
@@ -108,6 +108,7 @@ def build_document(
     vectors: npt.NDArray[np.float32],
     sparse: Sequence[SparseVector],
     context: BranchContext,
+    document_context: str = "",
 ) -> DocumentPoints:
     """Return the points of one file.
 
@@ -118,6 +119,7 @@ def build_document(
         vectors: (1 + S, D) float32, rows of unit length: the file, then its symbols.
         sparse: 1 + S sparse vectors, likewise.
         context: What the points say alike.
+        document_context: What they depend on besides the content, for the state.
     """
     common, volatile = context.stable_payload(), context.volatile_payload()
     source, branch = context.repository.source, context.branch
@@ -135,7 +137,7 @@ def build_document(
         hashes[point_id] = hash_point(stable, sparse[row])
         dense = tuple(vectors[row].tolist())
         points.append(Point(point_id, dense, sparse[row], {**stable, **volatile}))
-    return DocumentPoints(path, blob_sha, tuple(points), hashes, context.digest())
+    return DocumentPoints(path, blob_sha, tuple(points), hashes, document_context)
 
 
 def _describe_members(record: FileRecord) -> Iterator[dict[str, Any]]:

@@ -128,10 +128,6 @@ class BranchWriter:
         self.store.upsert(self.collection, [repository_point])
         self.state.commit_branch(self.source, indexed)
 
-    def count_stored(self) -> int:
-        """Return how many points the store holds for this branch."""
-        return self.store.count(self.collection, branch_filter(self.source, self.branch))
-
     def _write(self, batch: _Batch) -> None:
         if batch.announced:
             self.state.commit_documents(self.source, self.branch, batch.announced, [])

@@ -13,7 +13,7 @@ from ingestion_pipeline_tests.faults.scene import Scene
 
 # Of a first run: commit_branch makes the row, then each batch is announced, upserted, committed.
 FIRST_RUN = [
-    Death("mirror", "fetch_blobs", 1, before=False),
+    Death("mirror", "fetch_blobs", before=False),
     Death("parser", "result", 3),
     Death("encoder", "embed_words"),
     Death("store", "upsert"),
@@ -22,7 +22,7 @@ FIRST_RUN = [
 ]
 # Of a delta: the row loses its head, then each batch is announced, upserted, deleted, committed.
 DELTA = [
-    Death("mirror", "fetch_blobs", 1, before=False),
+    Death("mirror", "fetch_blobs", before=False),
     Death("parser", "result", 1),
     Death("encoder", "finish", before=False),
     Death("store", "upsert"),

@@ -1,0 +1,104 @@
+"""The points of a branch's files out of the run's work folder."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ingestion_pipeline.artifacts.records_file import RecordsReader
+from ingestion_pipeline.core.batches import batched
+from ingestion_pipeline.core.points import SparseVector
+from ingestion_pipeline.core.records import FileRecord
+from ingestion_pipeline.embed.sparse import make_sparse_vectors_of
+from ingestion_pipeline.graph import join_document_terms, make_document_terms
+from ingestion_pipeline.indexing.layout import VectorLayout
+from ingestion_pipeline.indexing.progress import Progress
+from ingestion_pipeline.indexing.words import get_node_types
+from ingestion_pipeline.points.build import BranchContext, DocumentPoints, build_document
+from ingestion_pipeline.points.drift import find_kept, unpack
+
+# Files whose points are built together.
+_BATCH_FILES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentBuilder:
+    """Builds the points of one branch's files, a few at a time.
+
+    Args:
+        reader: Their records.
+        layout: Which rows of the vectors are whose.
+        vectors: (N, D) float32, unit rows; a memory map.
+        context: What all points say alike.
+        document_context: What they depend on besides the content, for the state.
+    """
+
+    reader: RecordsReader
+    layout: VectorLayout
+    vectors: npt.NDArray[np.float32]
+    context: BranchContext
+    document_context: str
+
+    def build(self, wanted: Collection[str], progress: Progress) -> Iterator[DocumentPoints]:
+        """Yield the documents of those paths that have a record."""
+        entries = self.reader.entries
+        chosen = ((f, p) for f, p in self.layout if entries[p][0] in wanted)
+        for some in batched(chosen, _BATCH_FILES):
+            records = [
+                FileRecord(self.reader.read_structure(place), self.reader.read_text(place))
+                for _, place in some
+            ]
+            sparse = _make_sparse([entries[place][0] for _, place in some], records)
+            start = 0
+            for (file, place), record in zip(some, records, strict=True):
+                path, blob_sha = entries[place]
+                rows = self.layout.rows_of(file)
+                words = sparse[start : start + len(rows)]
+                start += len(rows)
+                progress.advance(path)
+                yield build_document(
+                    *(path, blob_sha, record, self.vectors[rows], words),
+                    *(self.context, self.document_context),
+                )
+
+    def build_skipped(
+        self,
+        skipped: Mapping[str, tuple[str, str]],
+        wanted: Collection[str],
+        progress: Progress,
+    ) -> Iterator[DocumentPoints]:
+        """Yield a document without points for each file without a record, which says why."""
+        for path, (blob_sha, reason) in skipped.items():
+            if path in wanted:
+                progress.advance(path)
+                yield DocumentPoints(path, blob_sha, (), {}, self.document_context, reason)
+
+    def find_drifted(self, stored: Iterable[tuple[str, bytes]], known: Collection[str]) -> set[str]:
+        """Return unchanged files of which a vector was moved by its neighbours.
+
+        Args:
+            stored: Path and ``DocumentState.vectors`` of what the store holds.
+            known: Paths that are written anyway.
+        """
+        files = {self.reader.entries[place][0]: file for file, place in self.layout}
+        drifted: set[str] = set()
+        for path, packed in stored:
+            file = files.get(path)
+            if file is None or path in known:
+                continue
+            rows = self.layout.rows_of(file)
+            vectors = unpack(packed, len(rows), self.vectors.shape[1])
+            if vectors is None or not find_kept(vectors, self.vectors[rows]).all():
+                drifted.add(path)
+        return drifted
+
+
+def _make_sparse(paths: Sequence[str], records: Sequence[FileRecord]) -> Sequence[SparseVector]:
+    """Return the words of files and their symbols, one file after another."""
+    terms = [
+        make_document_terms(path, record.structure, record.text)
+        for path, record in zip(paths, records, strict=True)
+    ]
+    types = np.concatenate([get_node_types(record.structure) for record in records])
+    return make_sparse_vectors_of(types, join_document_terms(terms))
