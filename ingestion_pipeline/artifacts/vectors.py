@@ -1,5 +1,6 @@
 """The files of a run's vectors: arrays that live on disk, so that memory stays free."""
 
+import mmap
 import os
 from pathlib import Path
 
@@ -40,3 +41,13 @@ def read_vectors(path: Path) -> npt.NDArray[np.float32]:
     if vectors.ndim != 2 or vectors.dtype != np.float32:
         raise ArtifactError(path, f"holds {vectors.shape} {vectors.dtype}, not (N, D) float32")
     return vectors
+
+
+def release_pages(vectors: npt.NDArray[np.floating]) -> None:
+    """Take the pages of a memory map out of this process's memory; nothing of them is lost.
+
+    They stay in the file, and for a while in the kernel's cache, and come back when they are used.
+    An array that is no memory map is left alone, and so is one where the system knows no such call.
+    """
+    if isinstance(vectors.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        vectors.base.madvise(mmap.MADV_DONTNEED)

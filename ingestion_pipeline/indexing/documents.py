@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingestion_pipeline.artifacts.records_file import RecordsReader
+from ingestion_pipeline.artifacts.vectors import release_pages
 from ingestion_pipeline.core.batches import batched
 from ingestion_pipeline.core.points import SparseVector
 from ingestion_pipeline.core.records import FileRecord
@@ -49,6 +50,7 @@ class DocumentBuilder:
                 FileRecord(self.reader.read_structure(place), self.reader.read_text(place))
                 for _, place in some
             ]
+            release_pages(self.vectors)
             sparse = _make_sparse([entries[place][0] for _, place in some], records)
             start = 0
             for (file, place), record in zip(some, records, strict=True):
@@ -83,7 +85,9 @@ class DocumentBuilder:
         """
         files = {self.reader.entries[place][0]: file for file, place in self.layout}
         drifted: set[str] = set()
-        for path, packed in stored:
+        for number, (path, packed) in enumerate(stored):
+            if number % _BATCH_FILES == 0:
+                release_pages(self.vectors)
             file = files.get(path)
             if file is None or path in known:
                 continue

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingestion_pipeline.artifacts.records_file import RecordsReader
-from ingestion_pipeline.artifacts.vectors import create_vectors
+from ingestion_pipeline.artifacts.vectors import create_vectors, release_pages
 from ingestion_pipeline.core.graph import GraphStructure
 from ingestion_pipeline.core.records import FileStructure
 from ingestion_pipeline.embed import ENCODER_DIM
@@ -122,6 +122,8 @@ class _EmbedStep:
             for start in range(0, len(asked), _CHUNK_NODES):
                 rows = asked[start : start + _CHUNK_NODES]
                 vectors[rows] = encoder.finish(h[rows])
+                release_pages(vectors)
+                release_pages(h)
         vectors.flush()
         words_path.unlink()
         save_layout(branch.layout_path, layout)

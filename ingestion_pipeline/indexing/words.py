@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingestion_pipeline.artifacts.records_file import RecordsReader
+from ingestion_pipeline.artifacts.vectors import release_pages
 from ingestion_pipeline.core.batches import batched
 from ingestion_pipeline.core.code import SymbolKind
 from ingestion_pipeline.core.graph import GraphStructure, NodeType, TermField
@@ -106,6 +107,7 @@ class WordEmbedder:
                     before = None if anew else changes.predecessors.get(path)
                     jobs.append(self._prepare(h, rows, place, before))
             self._compute(h, jobs)
+            release_pages(h)
 
     def fill_directories(self, h: Half, structure: GraphStructure) -> None:
         """Write the rows of the directories, which pass messages and have no points."""

@@ -57,7 +57,8 @@ class EdgeCollection:
 
         Args:
             exact_statistics: Whether document frequencies must leave deleted points out. Edge 0.9.0
-                counts them until the shard is opened again, so after a write it is.
+                counts them until the shard is opened again, so after a write it is; in a segment
+                that is sealed, until the optimizer writes it anew.
 
         Raises:
             PointStoreUnavailableError: Another process kept the collection too long.

@@ -13,31 +13,43 @@ from ingestion_pipeline.core.points import (
     StoredPoint,
 )
 
-# In KiB of vectors, about 10 million points of 256 dimensions, so never: Edge builds a graph only
-# inside `optimize`, under the lock. An exact search takes 3 ms at 20,000 points and grows in
-# proportion; HNSW halves that for 8 s of building. Who has millions of points runs a server.
-NO_HNSW_THRESHOLD_KIB = 10_000_000
+# Dense vectors, in KiB, after which the optimizer seals a segment: its indexes go from memory to
+# files that are read when asked. Measured with 256 dimensions and 14 words a point: at 200,000
+# points, writing takes a third longer, opening half as long, and the process holds 325 MiB instead
+# of 830; at 600,000 points 450 MiB.
+SEAL_KIB = 50_000
+_COLD = qdrant_edge.Memory.Cold
 
 
-def make_config(spec: CollectionSpec) -> qdrant_edge.EdgeConfig:
-    """Return the configuration of a new shard."""
+def make_config(spec: CollectionSpec, seal_kib: int = SEAL_KIB) -> qdrant_edge.EdgeConfig:
+    """Return the configuration of a new shard.
+
+    No HNSW graph is built (``m`` is 0): an exact search takes 12 ms at 200,000 points and grows in
+    proportion. Who has many millions of points runs a server.
+    """
     return qdrant_edge.EdgeConfig(
         vectors={
             DENSE_VECTOR: qdrant_edge.EdgeVectorParams(
-                size=spec.dense_size, distance=qdrant_edge.Distance.Cosine
+                size=spec.dense_size, distance=qdrant_edge.Distance.Cosine, memory=_COLD
             )
         },
         sparse_vectors={
-            SPARSE_VECTOR: qdrant_edge.EdgeSparseVectorParams(modifier=qdrant_edge.Modifier.Idf)
+            SPARSE_VECTOR: qdrant_edge.EdgeSparseVectorParams(
+                modifier=qdrant_edge.Modifier.Idf, memory=_COLD
+            )
         },
-        optimizers=qdrant_edge.EdgeOptimizersConfig(indexing_threshold=NO_HNSW_THRESHOLD_KIB),
+        id_tracker_memory=_COLD,
+        hnsw_config=qdrant_edge.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=0),
+        optimizers=qdrant_edge.EdgeOptimizersConfig(
+            indexing_threshold=seal_kib, max_segment_size=2 * seal_kib, default_segment_number=2
+        ),
     )
 
 
 def make_index(field: str, *, is_tenant: bool) -> qdrant_edge.UpdateOperation:
     """Return the operation that adds a keyword index."""
     return qdrant_edge.UpdateOperation.create_field_index(
-        field, qdrant_edge.KeywordIndexParams(is_tenant=is_tenant)
+        field, qdrant_edge.KeywordIndexParams(is_tenant=is_tenant, memory=_COLD)
     )
 
 

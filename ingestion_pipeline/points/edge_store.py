@@ -22,6 +22,7 @@ from ingestion_pipeline.core.points import (
 )
 from ingestion_pipeline.points.edge_collection import EdgeCollection
 from ingestion_pipeline.points.edge_convert import (
+    SEAL_KIB,
     make_config,
     make_index,
     to_edge_filter,
@@ -47,14 +48,21 @@ class EdgePointStore(PointStore):
         lock_timeout_seconds: How long to wait for other processes.
         keep_open_seconds: How long a collection stays open after a call while nobody else wants it,
             see ``edge_collection``; 0 closes it after every call.
+        seal_kib: Dense vectors after which a segment is sealed, see ``edge_convert``; for
+            collections that this object creates.
     """
 
     def __init__(
-        self, root: Path, lock_timeout_seconds: float = 600, keep_open_seconds: float = 60
+        self,
+        root: Path,
+        lock_timeout_seconds: float = 600,
+        keep_open_seconds: float = 60,
+        seal_kib: int = SEAL_KIB,
     ) -> None:
         self._folder = EdgeFolder(root)
         self._lock_timeout_seconds = lock_timeout_seconds
         self._keep_open_seconds = keep_open_seconds
+        self._seal_kib = seal_kib
         self._collections: dict[str, EdgeCollection] = {}
         self._guard = threading.Lock()
 
@@ -68,7 +76,9 @@ class EdgePointStore(PointStore):
         if not self._folder.exists(spec.name):
             with collection.alone():
                 if not self._folder.exists(spec.name):
-                    self._folder.create(spec.name, lambda path: _build_shard(path, spec))
+                    self._folder.create(
+                        spec.name, lambda path: _build_shard(path, spec, self._seal_kib)
+                    )
                     return
         with collection.reading() as shard:
             missing = [] if shard is None else _list_missing_indexes(shard, spec)
@@ -181,7 +191,8 @@ class EdgePointStore(PointStore):
     ) -> list[ScoredPoint]:
         """Return the best points by dot product with inverse document frequency, best first.
 
-        The document frequency is counted over the whole collection.
+        The document frequency is counted over the whole collection; in sealed segments with what
+        was deleted there since, at most a fifth of each (a Qdrant server does the same).
         """
         query = qdrant_edge.Query.Nearest(to_edge_sparse(vector), using=SPARSE_VECTOR)
         with self._get(collection).reading(exact_statistics=True) as shard:
@@ -201,8 +212,8 @@ class EdgePointStore(PointStore):
             return self._collections[name]
 
 
-def _build_shard(path: Path, spec: CollectionSpec) -> None:
-    shard = qdrant_edge.EdgeShard.create(str(path), make_config(spec))
+def _build_shard(path: Path, spec: CollectionSpec, seal_kib: int) -> None:
+    shard = qdrant_edge.EdgeShard.create(str(path), make_config(spec, seal_kib))
     for field in _list_missing_indexes(shard, spec):
         shard.update(make_index(field, is_tenant=field == spec.tenant_field))
     shard.flush()

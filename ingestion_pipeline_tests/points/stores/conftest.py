@@ -21,7 +21,7 @@ from ingestion_pipeline_tests.points.stores.samples import make_spec
 from ingestion_pipeline_tests.servers.qdrant_rest import QdrantRestServer
 
 REAL_SERVER_URL = os.environ.get("QDRANT_TEST_URL")
-STORES = ["fake", "edge", "qdrant-memory", "qdrant-http"]
+STORES = ["fake", "edge", "edge-sealing", "qdrant-memory", "qdrant-http"]
 if REAL_SERVER_URL:
     STORES.append("qdrant-server")
 
@@ -32,6 +32,8 @@ def open_store(kind: str, root: Path, exits: ExitStack) -> PointStore:
             return FakePointStore()
         case "edge":
             return EdgePointStore(root)
+        case "edge-sealing":  # a segment is sealed at 64 points of four dimensions
+            return EdgePointStore(root, seal_kib=1)
         case "qdrant-memory":
             return QdrantPointStore(client=QdrantClient(":memory:"))
         case "qdrant-http":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ingestion_pipeline.points.edge_convert import SEAL_KIB
 from ingestion_pipeline.points.edge_store import EdgePointStore
 from ingestion_pipeline_tests.points.stores.edge_writer import (
     CODE,
@@ -43,8 +44,13 @@ def start_writer(root: Path, mode: str, first: int, last: int) -> Iterator[subpr
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EdgePointStore]:
-    opened = EdgePointStore(tmp_path / "points", PATIENCE_SECONDS)
+def seal_kib() -> int:
+    return SEAL_KIB
+
+
+@pytest.fixture
+def store(tmp_path: Path, seal_kib: int) -> Iterator[EdgePointStore]:
+    opened = EdgePointStore(tmp_path / "points", PATIENCE_SECONDS, seal_kib=seal_kib)
     opened.ensure_collection(make_spec(CODE))
     yield opened
     opened.close()
@@ -96,6 +102,7 @@ def make_expected(write: int) -> dict[str, int]:
     return expected
 
 
+@pytest.mark.parametrize("seal_kib", [SEAL_KIB, 8])  # of 48 that are written
 def test_a_killed_writer_leaves_every_acknowledged_write(store: EdgePointStore, root: Path) -> None:
     chance, following = random.Random(20260131), 0
     for _ in range(6):

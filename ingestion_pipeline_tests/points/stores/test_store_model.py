@@ -1,6 +1,7 @@
 """Any sequence of writes leaves what a dictionary would hold."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,7 @@ from hypothesis import strategies as st
 
 from ingestion_pipeline.core.point_store import PointStore
 from ingestion_pipeline.core.points import Point
-from ingestion_pipeline.points.edge_store import EdgePointStore
-from ingestion_pipeline_tests.fakes.point_store import FakePointStore
+from ingestion_pipeline_tests.points.stores.conftest import open_store
 from ingestion_pipeline_tests.points.stores.samples import (
     EVERYTHING,
     make_id,
@@ -22,8 +22,14 @@ from ingestion_pipeline_tests.points.stores.samples import (
 
 CODE = "code_model"
 KINDS = ("file", "class", "function")
+# A number of the model stands for so many points: together they are over what is sealed.
+GROUP = 20
 Model = dict[str, Point]
 Write = Callable[[PointStore, Model], None]
+
+
+def list_group(group: int) -> range:
+    return range(group * GROUP, (group + 1) * GROUP)
 
 
 def upsert(entries: list[tuple[int, int]]) -> Write:
@@ -35,7 +41,8 @@ def upsert(entries: list[tuple[int, int]]) -> Write:
             version=version,
             kind=KINDS[version % 3],
         )
-        for number, version in entries
+        for group, version in entries
+        for number in list_group(group)
     ]
 
     def write(store: PointStore, model: Model) -> None:
@@ -45,7 +52,9 @@ def upsert(entries: list[tuple[int, int]]) -> Write:
     return write
 
 
-def delete(numbers: list[int]) -> Write:
+def delete(groups: list[int]) -> Write:
+    numbers = [number for group in groups for number in list_group(group)]
+
     def write(store: PointStore, model: Model) -> None:
         store.delete(CODE, [make_id(number) for number in numbers])
         for number in numbers:
@@ -67,18 +76,18 @@ def reopen(store: PointStore, _: Model) -> None:
     store.close()
 
 
-NUMBERS = st.integers(0, 7)
+GROUPS = st.integers(0, 7)
 WRITES = st.one_of(
-    st.lists(st.tuples(NUMBERS, st.integers(0, 5)), max_size=8).map(upsert),
-    st.lists(NUMBERS, max_size=4).map(delete),
+    st.lists(st.tuples(GROUPS, st.integers(0, 5)), max_size=8).map(upsert),
+    st.lists(GROUPS, max_size=4).map(delete),
     st.lists(st.sampled_from(KINDS), min_size=1, max_size=2).map(tuple).map(delete_kinds),
     st.just(reopen),
 )
 
 
-@pytest.fixture(params=["fake", "edge"])
+@pytest.fixture(params=["fake", "edge", "edge-sealing"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PointStore]:
-    opened = FakePointStore() if request.param == "fake" else EdgePointStore(tmp_path)
+    opened = open_store(request.param, tmp_path, ExitStack())
     opened.ensure_collection(make_spec(CODE))
     yield opened
     opened.close()
@@ -96,9 +105,9 @@ def test_any_sequence_of_writes_equals_a_dictionary(store: PointStore, writes: l
     delete_kinds(KINDS)(store, model)
     for write in writes:
         write(store, model)
-        shown = {p.id: p.payload["version"] for p in store.scroll(CODE, EVERYTHING, batch_size=3)}
+        shown = {p.id: p.payload["version"] for p in store.scroll(CODE, EVERYTHING, batch_size=30)}
         assert shown == {key: point.payload["version"] for key, point in model.items()}
-    for point in store.retrieve(CODE, [make_id(n) for n in range(8)], with_vectors=True):
+    for point in store.retrieve(CODE, [make_id(n) for n in range(8 * GROUP)], with_vectors=True):
         expected = model.pop(point.id)
         assert point.payload == expected.payload
         assert point.dense == pytest.approx(expected.dense, abs=1e-5)
