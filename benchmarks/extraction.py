@@ -19,6 +19,7 @@ from ingestion_pipeline.parse.files import parse_file
 from ingestion_pipeline.parse.grammars import GRAMMARS, load_language
 from ingestion_pipeline.parse.languages import detect_grammar, get_path_hint
 from ingestion_pipeline.parse.pool import ParsePool
+from ingestion_pipeline.parse.worker import collect_garbage_seldom
 
 _MEBIBYTE = 1024 * 1024
 _RAW, _FACTS, _RECORDS = "raw tree-sitter", "facts", "facts and their record"
@@ -43,6 +44,7 @@ def measure(*, quick: bool) -> Section:
     """Read a corpus into memory and parse it in turn, in this process and in workers."""
     count, rounds = (200, 1) if quick else (2_000, 5)
     files = _read_files(count)
+    collect_garbage_seldom()
     cores = os.cpu_count() or 1
     alone = interleave(
         rounds,
@@ -142,8 +144,9 @@ def _make_section(
             f"{total} of installed source in memory. *raw tree-sitter*: `Parser.parse` on every "
             "file's bytes, one parser a language, the tree thrown away. *facts*: `parse_file`: "
             "symbols, imports, calls, words. *facts and their record*: also the bytes that go into "
-            "the cache, which is all that a worker does. In turn in one process, CPU time; then a "
-            "pool of worker processes from its start to its last result."
+            "the cache, which is all that a worker does. In turn in one process, which collects "
+            "garbage as a worker does, CPU time; then a pool of worker processes from its start to "
+            "its last result."
         ),
         figures=(
             ("Extraction, CPU to raw tree-sitter on the same bytes", _show(cpu[_FACTS], raw)),

@@ -58,7 +58,7 @@ def run_worker(inbox: int, outbox: int) -> None:
         # A parent may have left the alarm ignored or blocked, and that outlives its exec.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
-        _collect_garbage_seldom()
+        collect_garbage_seldom()
         _limit_memory(work.limits.max_memory_bytes)
         write_frame(outbox, READY)
         while True:
@@ -83,7 +83,7 @@ def _treat(file: SourceFile, work: Work) -> ParsedFile | SkippedFile:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _collect_garbage_seldom() -> None:
+def collect_garbage_seldom() -> None:
     """Spare a few percent: a file makes thousands of objects, and no cycles."""
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)

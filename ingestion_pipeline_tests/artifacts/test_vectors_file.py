@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion_pipeline.artifacts.replacement import ArtifactError
-from ingestion_pipeline.artifacts.vectors import create_vectors, read_vectors
+from ingestion_pipeline.artifacts.vectors import create_vectors, read_vectors, release_pages
 
 
 @settings(deadline=None, max_examples=40)
@@ -38,3 +38,35 @@ def test_vectors_of_another_shape_are_refused(tmp_path: Path) -> None:
     (tmp_path / "v.npy").write_bytes(b"not an array")
     with pytest.raises(ArtifactError, match="cannot be read"):
         read_vectors(tmp_path / "v.npy")
+
+
+def count_resident_kib(path: Path) -> int:
+    """Return how much of a file's maps is in this process's memory."""
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    sizes = (
+        next(part for part in lines if part.startswith("Rss:"))
+        for line in lines
+        if str(path) in line
+    )
+    return sum(int(size.split()[1]) for size in sizes)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells")
+def test_released_pages_leave_memory_and_keep_what_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "v.npy"
+    created = create_vectors(path, 4_000, 256, np.float32)
+    created[:] = np.arange(4_000)[:, None]
+    assert count_resident_kib(path) >= 4_000
+
+    release_pages(created)
+
+    assert count_resident_kib(path) == 0
+    assert created[:, 3].tolist() == list(range(4_000))
+    assert read_vectors(path)[:, 255].tolist() == list(range(4_000))
+
+
+def test_an_array_that_is_no_map_is_left_alone() -> None:
+    vectors = np.ones((3, 2), np.float32)
+    release_pages(vectors)
+    release_pages(vectors[1:])
+    assert vectors.all()
