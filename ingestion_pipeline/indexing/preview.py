@@ -69,7 +69,7 @@ def preview_sync(
         IngestionError: Whatever the fetch meets.
     """
     source = host.get_fetch_source(repository.hosted)
-    fetched = mirror.fetch(source, repository.tracked_branches)
+    fetched = mirror.fetch(source, repository.tracked_branches, count_commits=False)
     planner = Planner(repository, target, mirror, source, options)
     plans: list[BranchPlan] = []
     stops = ""

@@ -80,7 +80,9 @@ class TreeReader:
         if not self._has(head_sha) and not self._is_fetched:
             self._is_fetched = True
             try:
-                self._mirror.fetch(self._source, self._repository.tracked_branches)
+                self._mirror.fetch(
+                    self._source, self._repository.tracked_branches, count_commits=False
+                )
             except BranchNotFoundError:
                 return None
         if not self._has(head_sha):

@@ -37,8 +37,9 @@ class FetchResult:
     Args:
         heads: Branch to commit sha, for those of the wanted branches that exist.
         is_empty: The repository has no branch at all.
-        commits_pulled: Commits of the heads that the heads of the last fetch did not have, all of
-            them at the first fetch; None when they could not be counted, ``notes`` says why.
+        commits_pulled: Commits of the heads that the heads of the last count did not have, all of
+            them at the first; None when nobody asked, or when they could not be counted, and
+            ``notes`` says why.
         duration_seconds: Waiting for the lock included.
         rebuilt_because: Why the mirror was built from nothing, "" when it was only brought up to
             date.
@@ -83,13 +84,16 @@ class GitMirror:
         self._limits = limits
         self._allowed_protocols = frozenset(allowed_protocols)
 
-    def fetch(self, source: FetchSource, branches: Sequence[str]) -> FetchResult:
+    def fetch(
+        self, source: FetchSource, branches: Sequence[str], *, count_commits: bool = True
+    ) -> FetchResult:
         """Bring the mirror up to date, whatever state it and the branches are in.
 
         Args:
             source: Where to fetch from; its host has been checked against the allow-list.
             branches: Names without ``refs/heads/``; ``HEAD`` for what the remote points at. A
                 branch that is gone is absent from the result.
+            count_commits: Else they are left for the next fetch that counts.
 
         Raises:
             BranchNotFoundError: None of the branches exists, though the repository has others.
@@ -104,7 +108,7 @@ class GitMirror:
         begin = time.monotonic()
         with self._locked():
             fetched, reason = self._fetch_or_rebuild(source, branches)
-            count = self._count_commits(source, fetched)
+            count = self._count_commits(source, fetched) if count_commits else CommitCount(None)
         seconds = time.monotonic() - begin
         notes = (count.unknown_because, "" if fetched.is_filtered else _UNFILTERED_NOTE)
         return FetchResult(

@@ -45,6 +45,20 @@ def test_a_push_counts_its_own_commits_and_an_unchanged_head_none(
     assert len(server.requests) - asked <= 3
 
 
+def test_what_one_fetch_does_not_count_the_next_one_does(
+    repository: GitRepository, mirror: GitMirror, source: FetchSource
+) -> None:
+    mirror.fetch(source, ["main"])
+    _push(repository, 2)
+
+    uncounted = mirror.fetch(source, ["main"], count_commits=False)
+
+    assert uncounted.heads == {"main": repository.head()}
+    assert uncounted.commits_pulled is None
+    assert not uncounted.notes
+    assert mirror.fetch(source, ["main"]).commits_pulled == 2
+
+
 def test_a_merge_of_an_old_fork_counts_the_fork_and_not_all_history(
     repository: GitRepository, mirror: GitMirror, source: FetchSource
 ) -> None:
