@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class SymbolKind(StrEnum):
@@ -12,7 +13,7 @@ class SymbolKind(StrEnum):
     METHOD = "method"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which triples the cost of making one
 class Symbol:
     """One class, function or method of a file.
 
@@ -42,8 +43,7 @@ class Symbol:
     doc_terms: dict[int, int] = field(default_factory=dict[int, int])
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """A name that one symbol uses and that some file may define.
 
     Args:

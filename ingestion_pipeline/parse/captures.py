@@ -144,7 +144,7 @@ def _record_call(found: Syntax, captures: Captures) -> None:
         return
     for node in captures["call"]:
         start, end = node.byte_range
-        name = found.source[start:end].decode("utf-8", "replace")
+        name = str(found.source[start:end], "utf-8", "replace")
         found.calls.append((start, name[:MAX_NAME_CHARS]))
 
 

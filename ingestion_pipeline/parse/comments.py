@@ -99,7 +99,7 @@ class DocComments:
         if start - end > _MAX_GAP_BYTES:
             return False
         gap = self._source[end:start]
-        return not gap.strip() and gap.count(b"\n") <= newlines
+        return (not gap or gap.isspace()) and gap.count(b"\n") <= newlines
 
 
 def clean_comment(text: str) -> str:
@@ -121,7 +121,10 @@ def clean_comment(text: str) -> str:
 def clean_docstring(text: str) -> str:
     """Return a Python string literal's text, dedented; "" for bytes and f-strings."""
     match = _STRING.match(text.strip())
-    return inspect.cleandoc(match.group(2)).strip() if match else ""
+    if match is None:
+        return ""
+    text = match.group(2)
+    return (inspect.cleandoc(text) if "\n" in text else text.expandtabs()).strip()
 
 
 def _join_comments(source: bytes, comments: Sequence[Span]) -> list[Span]:
@@ -132,8 +135,9 @@ def _join_comments(source: bytes, comments: Sequence[Span]) -> list[Span]:
         line_start = source.rfind(b"\n", 0, start) + 1
         if runs and _continues(source, runs[-1], start):
             runs[-1] = (runs[-1][0], end)
-        elif not source[line_start:start].strip() and not source.startswith(b"#!/", start):
-            runs.append((start, end))
+        elif line_start == start or source[line_start:start].isspace():
+            if not source.startswith(b"#!/", start):
+                runs.append((start, end))
     return runs
 
 
@@ -141,5 +145,6 @@ def _continues(source: bytes, run: Span, start: int) -> bool:
     if start - run[1] > _MAX_GAP_BYTES:
         return False
     gap = source[run[1] : start]
-    is_inner = source.startswith(b"//!", run[0]), source.startswith(b"//!", start)
-    return not gap.strip() and gap.count(b"\n") <= 1 and is_inner[0] == is_inner[1]
+    if (gap and not gap.isspace()) or gap.count(b"\n") > 1:
+        return False
+    return source.startswith(b"//!", run[0]) == source.startswith(b"//!", start)

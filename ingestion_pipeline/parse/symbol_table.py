@@ -141,5 +141,8 @@ class SymbolTable:
         return key
 
 
-def _join_path(*parts: str) -> str:
-    return ".".join([part for part in parts if part])
+def _join_path(outer: str, *parts: str) -> str:
+    for part in parts:
+        if part:
+            outer = f"{outer}.{part}" if outer else part
+    return outer

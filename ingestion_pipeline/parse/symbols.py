@@ -1,7 +1,5 @@
 """Definitions to symbols: signature, documentation, lines and words of each."""
 
-import re
-
 from ingestion_pipeline.core.code import Symbol, SymbolKind
 from ingestion_pipeline.parse.captures import Definition, Span, Syntax
 from ingestion_pipeline.parse.comments import (
@@ -15,7 +13,6 @@ from ingestion_pipeline.parse.term_counts import TermCounter, blank_spans, count
 
 _MAX_SIGNATURE_CHARS = 500
 _SIGNATURE_READ_BYTES = 20_000
-_BRACKET_SPACE = re.compile(r"(?<=[(\[]) | (?=[)\]])")
 
 
 class SymbolReader:
@@ -95,7 +92,8 @@ class SymbolReader:
     def _read_signature(self, definition: Definition) -> str:
         end = min(definition.head_end, definition.start + _SIGNATURE_READ_BYTES)
         head = self._head_source[definition.start : end].decode("utf-8", "replace")
-        signature = _BRACKET_SPACE.sub("", " ".join(head.split())).rstrip(" ;:{=")
+        signature = " ".join(head.split()).replace("( ", "(").replace(" )", ")")
+        signature = signature.replace("[ ", "[").replace(" ]", "]").rstrip(" ;:{=")
         if definition.name not in signature:  # typedef struct { … } name;
             signature = f"{signature} {definition.name}"
         return signature[:_MAX_SIGNATURE_CHARS].rstrip()
