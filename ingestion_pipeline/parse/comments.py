@@ -132,12 +132,11 @@ def _join_comments(source: bytes, comments: Sequence[Span]) -> list[Span]:
     runs: list[Span] = []
     for start, raw_end in sorted(comments):
         end = start + len(source[start:raw_end].rstrip())
-        line_start = source.rfind(b"\n", 0, start) + 1
+        before = source[source.rfind(b"\n", 0, start) + 1 : start]
         if runs and _continues(source, runs[-1], start):
             runs[-1] = (runs[-1][0], end)
-        elif line_start == start or source[line_start:start].isspace():
-            if not source.startswith(b"#!/", start):
-                runs.append((start, end))
+        elif (not before or before.isspace()) and not source.startswith(b"#!/", start):
+            runs.append((start, end))
     return runs
 
 
