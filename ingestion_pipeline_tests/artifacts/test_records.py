@@ -25,7 +25,7 @@ def repair(facts: FileFacts) -> FileFacts:
     count = len(facts.symbols)
 
     def clip(references: tuple[Reference, ...]) -> tuple[Reference, ...]:
-        return tuple(replace(r, symbol=min(r.symbol, count - 1)) for r in references)
+        return tuple(r._replace(symbol=min(r.symbol, count - 1)) for r in references)
 
     return replace(
         facts,
