@@ -309,12 +309,13 @@ class IncrementalIndex(RuleBasedStateMachine):
             self.known_files |= entries
 
     def _list_files(self, result: SyncResult) -> set[tuple[str, str]]:
-        found: set[tuple[str, str]] = set()
-        for head in result.heads.values():
-            for line in self.git.git("ls-tree", "-r", head).splitlines():
-                facts, _, path = line.partition("\t")
-                found.add((path, facts.split()[2]))
-        return found
+        """Return path and blob of all files but those that are ignored, which nobody reads."""
+        state, source = self.index.state, self.index.row.source
+        return {
+            (path, document.content_hash)
+            for branch in result.heads
+            for path, document in state.list_documents(source, branch).items()
+        }
 
     def _measure_files(self) -> dict[str, int]:
         """Return path → points of the largest version of that path."""
