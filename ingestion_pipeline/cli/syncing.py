@@ -93,6 +93,8 @@ def sync(
         if dry_run:
             _preview(services, partitions, options, branches, patterns)
             return
+        if not services.state.list_repositories():
+            console.print("Nothing is tracked yet: ingestion-pipeline track owner/name")
         _change_options(services, partitions, branches, patterns)
         force = force or full_reindex or allow_mass_deletion
         keys, problem = _choose(services, instance, partitions, force=force)
@@ -120,6 +122,8 @@ def _preview(
 ) -> None:
     """Print what a sync would do; nothing is stored."""
     keys = partitions or tuple(row.partition_key for row in services.state.list_repositories())
+    if not keys:
+        console.print("Nothing is tracked yet: ingestion-pipeline track owner/name")
     for key in keys:
         row = require_known(services, key)
         if branches:

@@ -89,7 +89,7 @@ def _explain_ambiguous(reference: CodeReference, candidates: Sequence[StoredPoin
     names = sorted({_describe(point) for point in candidates})
     return (
         f"{reference} may mean {len(names)} things: {_list(names)}. Give the whole symbol, or "
-        "narrow it down with the filters for repository and branch."
+        "narrow it down by repository (repo) and branch."
     )
 
 

@@ -103,7 +103,8 @@ def find_tracked(partition_key: str, state: StateStore) -> TrackedRepository:
     row = state.find_repository(partition_key)
     if row is None:
         is_local = partition_key.startswith(f"{SourceKind.LOCAL.value}/")
-        what = "--path DIRECTORY" if is_local else partition_key
+        what = partition_key if partition_key.count("/") == 1 else "owner/name"
+        what = "--path DIRECTORY" if is_local else what
         raise RepositoryNotTrackedError(
             f"{_explain_unknown(partition_key, state)} Track it first: "
             f"ingestion-pipeline track {what}"
