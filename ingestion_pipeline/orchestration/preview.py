@@ -84,7 +84,8 @@ def describe_preview(preview: SyncPreview) -> list[str]:
     if not preview.is_noop:
         lines.append(
             f"{preview.files_to_parse:,} files to parse, about {preview.points_to_write:,} points "
-            f"to embed or compare and write, {preview.points_to_delete:,} points of files that are gone to delete."
+            f"to embed or compare and write, {preview.points_to_delete:,} points of files that are "
+            "gone to delete."
         )
     if preview.is_noop:
         return lines

@@ -85,7 +85,7 @@ def find_git_dir(path: Path) -> Path:
         is_bare = all((path / name).exists() for name in ("HEAD", "objects", "refs"))
     except (FileNotFoundError, NotADirectoryError):
         raise RepositoryNotFoundError(
-            f"{path} does not exist or is no folder. Check the path; one that is tracked can be put "
+            f"{path} does not exist or is no folder. Check the path; what is tracked can be put "
             "back, or untracked."
         ) from None
     except PermissionError:
