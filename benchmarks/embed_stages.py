@@ -22,7 +22,7 @@ from ingestion_pipeline.artifacts.vectors import create_vectors
 from ingestion_pipeline.core.code import FileFacts, SourceFile
 from ingestion_pipeline.core.graph import NodeType
 from ingestion_pipeline.embed import load_encoder, project_2d, render_code_map
-from ingestion_pipeline.embed.torch_runtime import make_mean_convolution
+from ingestion_pipeline.embed.torch_runtime import load_spmm
 from ingestion_pipeline.graph import build_structure, join_document_terms, make_document_terms
 from ingestion_pipeline.indexing.words import get_node_types
 from ingestion_pipeline.parse.files import parse_files
@@ -64,7 +64,7 @@ def main() -> None:
         with clocked("draw"):
             render_code_map(dots, ["folder"] * len(dots))
         with clocked("import torch and PyG"):
-            make_mean_convolution()
+            load_spmm()
     print(json.dumps(spent))
 
 

@@ -17,6 +17,7 @@ from ingestion_pipeline.core.points import CollectionSpec
 from ingestion_pipeline.core.repositories import SourceId, SourceKind, TrackedRepository
 from ingestion_pipeline.core.state import StateStore
 from ingestion_pipeline.embed import ENCODER_DIM, ENCODER_VERSION
+from ingestion_pipeline.embed.installed import load_installed_weights, read_in_use
 from ingestion_pipeline.indexing.encoding import encode_facts
 from ingestion_pipeline.indexing.parse import ParseFiles
 from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
@@ -79,10 +80,21 @@ class Services:
 
     @cached_property
     def encoder(self) -> "Encoder":
-        """The encoder on the configured device; imports torch."""
-        from ingestion_pipeline.embed.encoder import load_encoder
+        """The encoder in use, on the configured device."""
+        from ingestion_pipeline.embed.encoder import Encoder
 
-        return load_encoder(self.settings.device)
+        weights = load_installed_weights(self.encoders_path, self.encoder_version)
+        return Encoder(weights, self.settings.device)
+
+    @property
+    def encoders_path(self) -> Path:
+        """The folder of encoders that were trained here."""
+        return self.settings.data_path / "encoders"
+
+    @cached_property
+    def encoder_version(self) -> str:
+        """The version of the encoder in use; it stays the same for these services."""
+        return read_in_use(self.encoders_path)
 
     def encode_text(self, text: str) -> Sequence[float]:
         """Embed a query; (D,) floats of unit length."""
@@ -91,19 +103,22 @@ class Services:
     @property
     def collection(self) -> CollectionSpec:
         """The collection that code points of this encoder live in."""
-        name = f"{self.settings.collection}_{ENCODER_VERSION}"
+        name = f"{self.settings.collection}_{self.encoder_version}"
         return CollectionSpec(name=name, dense_size=ENCODER_DIM)
 
     def make_rules(self, repository: TrackedRepository) -> IndexRules:
         """Return what decides which files of a repository are indexed."""
         settings = self.settings
         return IndexRules(
-            settings.max_file_kib * 1024, repository.ignore_patterns, settings.max_vanished_share
+            settings.max_file_kib * 1024,
+            repository.ignore_patterns,
+            settings.max_vanished_share,
+            self.encoder_version,
         )
 
     def make_fingerprint(self, repository: TrackedRepository) -> str:
         """Return what identifies pipeline, settings and options that decide what has points."""
-        parts = [get_fingerprint(), f"files-{self.settings.max_file_kib}-kib"]
+        parts = [get_fingerprint(self.encoder_version), f"files-{self.settings.max_file_kib}-kib"]
         if repository.ignore_patterns:
             digest = hashlib.blake2b("\n".join(repository.ignore_patterns).encode(), digest_size=6)
             parts.append(f"ignore-{digest.hexdigest()}")
@@ -128,7 +143,7 @@ class Services:
     @property
     def word_vectors(self) -> VectorCache:
         """Vectors of files' own words, shared by all repositories."""
-        version = f"{ENCODER_VERSION}/{get_parser_version()}"
+        version = f"{self.encoder_version}/{get_parser_version()}"
         return VectorCache(self._vector_bytes, version, ENCODER_DIM)
 
     @cached_property
@@ -179,9 +194,9 @@ def open_services(settings: Settings) -> Iterator[Services]:
         services.close()
 
 
-def get_fingerprint() -> str:
+def get_fingerprint(encoder_version: str = ENCODER_VERSION) -> str:
     """Return what identifies the pipeline: points written under another one are stale."""
-    return f"parser-{get_parser_version()}_encoder-{ENCODER_VERSION}_points-{POINTS_VERSION}"
+    return f"parser-{get_parser_version()}_encoder-{encoder_version}_points-{POINTS_VERSION}"
 
 
 def build_point_store(settings: Settings) -> PointStore:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 from sqlalchemy.exc import DBAPIError
 
+from ingestion_pipeline.cli.encoders import encoder
 from ingestion_pipeline.cli.repositories import repositories, track, untrack
 from ingestion_pipeline.cli.searching import search
 from ingestion_pipeline.cli.serving import serve
@@ -47,7 +48,7 @@ def cli() -> None:
     """Keep Qdrant true to your repositories."""
 
 
-for command in (run, track, untrack, repositories, sync, verify, search, serve, state):
+for command in (run, track, untrack, repositories, sync, verify, search, encoder, serve, state):
     cli.add_command(command)
 
 

@@ -116,3 +116,7 @@ class InvalidQueryError(PermanentError):
 
 class StoreMismatchError(PermanentError):
     """A collection exists with another layout than this version writes."""
+
+
+class EncoderWeightsError(PermanentError):
+    """A file of encoder weights is missing, damaged, or another version's."""

@@ -77,6 +77,30 @@ class Adjacency:
             }
             yield NeighbourChunk(start, stop, adjacency)
 
+    def average(
+        self, messages: npt.NDArray[np.float32], span: slice
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """Return kind of edge → (B, M) mean of the neighbours' messages, zero without neighbours.
+
+        Args:
+            messages: (N, M), what every node says.
+            span: Which nodes receive; kinds without any edge here are left out.
+        """
+        means: dict[str, npt.NDArray[np.float32]] = {}
+        for kind, neighbours in self._kinds.items():
+            offsets = neighbours.offsets[span.start : span.stop + 1]
+            senders = neighbours.senders[offsets[0] : offsets[-1]]
+            if not len(senders):
+                continue
+            counts = np.diff(offsets)
+            heard = np.flatnonzero(counts)
+            starts = offsets[:-1][heard] - offsets[0]
+            mean = np.zeros((len(counts), messages.shape[1]), np.float32)
+            mean[heard] = np.add.reduceat(messages[senders], starts, axis=0)
+            mean[heard] /= counts[heard, None].astype(np.float32)
+            means[kind] = mean
+        return means
+
     def _to_tensor(
         self, neighbours: _Neighbours, start: int, stop: int, device: "torch.device"
     ) -> "Tensor":

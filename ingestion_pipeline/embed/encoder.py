@@ -1,6 +1,6 @@
 """The encoder: one unit vector for every node of a graph, and for every text."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -9,74 +9,82 @@ import numpy.typing as npt
 
 from ingestion_pipeline.core.graph import CodeGraph, Relation, TermField, TermMatrix
 from ingestion_pipeline.core.terms import count_terms, split_text
-from ingestion_pipeline.embed import torch_words, untrained
-from ingestion_pipeline.embed.adjacency import Adjacency
-from ingestion_pipeline.embed.bags import NodeBags, make_bags, make_node_bags
-from ingestion_pipeline.embed.idf import load_idf
-from ingestion_pipeline.embed.network import Layer, Network, is_zero, make_network
-from ingestion_pipeline.embed.torch_runtime import (
-    check_device,
-    choose_device,
-    make_mean_convolution,
+from ingestion_pipeline.embed import network
+from ingestion_pipeline.embed.bags import Bags, NodeBags, make_bags, make_node_bags
+from ingestion_pipeline.embed.messages import (
+    CHUNK_NODES,
+    pass_plain_messages,
+    pass_torch_messages,
 )
-from ingestion_pipeline.embed.version import ENCODER_DIM, ENCODER_VERSION
+from ingestion_pipeline.embed.numpy_backend import NumpyBackend
+from ingestion_pipeline.embed.torch_backend import TorchBackend, make_backend, move_parameters
+from ingestion_pipeline.embed.torch_runtime import check_device, choose_device
+from ingestion_pipeline.embed.version import ENCODER_DIM, ENCODER_VERSION, RELATED_DIM
+from ingestion_pipeline.embed.weights import EncoderWeights, load_shipped_weights
 
 if TYPE_CHECKING:
     import torch
-
-# Nodes at a time: 8 MB a tensor of (B, D), 16 MB for the widest inside the network.
-CHUNK_NODES = 8192
-
+    from torch import Tensor
 
 # Terms that are added up in numpy, some 0.5 s in all, before torch is imported for the rest.
 PLAIN_TERMS = 1_000_000
+# Nodes whose messages numpy passes, some 0.5 s, where torch is not needed for their words.
+PLAIN_NODES = 30_000
+Vectors = npt.NDArray[np.float32]
 
 
 class Encoder:
-    """The network on its device, with its term weights and its version.
+    """The network on its device, with its words' weights and its version.
+
+    The first ``PLAIN_TERMS`` terms, and messages until then, take numpy's way to the same vectors,
+    so that a small change costs no import of torch.
 
     Args:
-        network: Any weights; None for the untrained ones, which are made when they are needed:
-            the first ``PLAIN_TERMS`` terms of nodes, and texts until then, take numpy's way to the
-            same vectors (see ``untrained``), so that a small change costs no import of torch.
+        weights: What to compute with.
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Attributes:
         version: What its vectors are stamped with.
-        dim: D, their length.
+        dim: D, the length of ``text``.
+        related_dim: R, the length of ``related``.
         device: Where it runs, ``cpu`` or ``cuda``.
 
     Raises:
         ConfigurationError: No such device.
     """
 
-    def __init__(self, network: Network | None, device: str) -> None:
+    def __init__(self, weights: EncoderWeights, device: str) -> None:
         check_device(device)
-        self.version = ENCODER_VERSION
+        self.version = weights.version
         self.dim = ENCODER_DIM
-        self._is_untrained = network is None
-        self._given_network = network
+        self._weights = weights
         self._device_name = device
-        self._idf = load_idf()
+        self._plain = NumpyBackend(weights.table)
         # A CUDA device that was asked for by name is used from the first term on.
-        self._plain_terms_left = PLAIN_TERMS if network is None and device != "cuda" else 0
+        self._plain_terms_left = 0 if device == "cuda" else PLAIN_TERMS
+
+    @property
+    def related_dim(self) -> int:
+        """R."""
+        return RELATED_DIM if "related" in self._weights.parameters else ENCODER_DIM
 
     @cached_property
     def _device(self) -> "torch.device":
         return choose_device(self._device_name)
 
     @cached_property
-    def _network(self) -> Network:
-        network = make_network() if self._given_network is None else self._given_network
-        network.as_module().to(self._device)
-        return network
+    def _torch(self) -> "tuple[Mapping[str, Tensor], TorchBackend]":
+        return (
+            move_parameters(self._weights, self._device),
+            make_backend(self._weights, self._device),
+        )
 
     @property
     def device(self) -> str:
         """Where it runs."""
         return self._device.type
 
-    def encode_text(self, words: str) -> npt.NDArray[np.float32]:
+    def encode_text(self, words: str) -> Vectors:
         """Return the (D,) float32 unit vector of a query or any other text.
 
         Raises:
@@ -84,33 +92,32 @@ class Encoder:
         """
         return self.encode_texts([words])[0]
 
-    def encode_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Return (Q, D) float32 unit rows, row i for text i.
 
         Raises:
             ValueError: A text holds no word that is ever indexed.
         """
-        bags = make_bags(_count_texts(texts), self._idf)
+        return self.encode_terms(_count_texts(texts))
+
+    def encode_terms(self, texts: TermMatrix) -> Vectors:
+        """Return (Q, D) float32 unit rows of texts that were split already, none of them empty."""
+        bags = make_bags(texts, self._weights.idf)
         if self._plain_terms_left > 0:
-            return self.finish(untrained.embed_bags(bags))
-        return self.finish(torch_words.embed_texts(self._network, self._device, bags))
+            return self.finish(network.embed_texts(self._weights.parameters, bags, self._plain))
+        return self.finish(self._run_torch(network.embed_texts, bags))
 
     @property
     def passes_messages(self) -> bool:
         """Whether a node's vector depends on its neighbours: not before a layer is trained."""
-        return bool(self._list_trained_layers())
-
-    def _list_trained_layers(self) -> list[Layer]:
-        if self._is_untrained:
-            return []
-        return [layer for layer in self._network.layers if not is_zero(layer.output)]
+        return bool(network.list_layers(self._weights.parameters))
 
     def embed_words(
         self,
         types: npt.NDArray[np.integer],
         terms: Mapping[TermField, TermMatrix],
         fields: Collection[TermField] = tuple(TermField),
-    ) -> npt.NDArray[np.float32]:
+    ) -> Vectors:
         """Embed nodes by their own words alone: h of the network's formula before any message.
 
         A row depends on its node alone, but for rounding where the MLP has been trained. A node
@@ -128,22 +135,29 @@ class Encoder:
         h = np.empty((len(types), ENCODER_DIM), np.float32)
         for start in range(0, len(types), CHUNK_NODES):
             span = (start, min(start + CHUNK_NODES, len(types)))
-            nodes = make_node_bags(types, terms, self._idf, fields, span)
+            nodes = make_node_bags(types, terms, self._weights.idf, fields, span)
             h[slice(*span)] = self._embed_nodes(nodes)
         return h
 
-    def _embed_nodes(self, nodes: NodeBags) -> npt.NDArray[np.float32]:
+    def _embed_nodes(self, nodes: NodeBags) -> Vectors:
         self._plain_terms_left -= nodes.term_count
         if self._plain_terms_left > 0:
-            return untrained.embed_nodes(nodes)
-        return torch_words.embed_nodes(self._network, self._device, nodes)
+            return network.embed_nodes(self._weights.parameters, nodes, self._plain)
+        return self._run_torch(network.embed_nodes, nodes)
+
+    def _run_torch(self, function: "Callable[..., Tensor]", bags: Bags | NodeBags) -> Vectors:
+        import torch
+
+        parameters, backend = self._torch
+        with torch.inference_mode():
+            return function(parameters, bags, backend).cpu().numpy()
 
     def pass_messages(
         self,
         edges: Mapping[Relation, npt.NDArray[np.int64]],
         node_count: int,
         h: npt.NDArray[np.floating],
-    ) -> npt.NDArray[np.float32] | None:
+    ) -> Vectors | None:
         """Run the layers over the whole graph.
 
         Args:
@@ -159,21 +173,26 @@ class Encoder:
         """
         if len(h) != node_count:
             raise ValueError(f"{len(h)} vectors for {node_count} nodes; give one a node.")
-        layers = self._list_trained_layers()
-        if not layers:
+        if not self.passes_messages:
             return None
-        import torch
+        if self._plain_terms_left > 0 and node_count <= PLAIN_NODES:
+            return pass_plain_messages(self._weights.parameters, edges, h, self._plain)
+        parameters, backend = self._torch
+        return pass_torch_messages(parameters, edges, h, backend)
 
-        adjacency = Adjacency(edges, node_count)
-        mean = make_mean_convolution()
-        with torch.inference_mode():
-            before = torch.tensor(np.asarray(h), dtype=torch.float32, device=self._device)
-            for layer in layers:
-                after = torch.empty_like(before)
-                for chunk in adjacency.cut(CHUNK_NODES, self._device):
-                    after[chunk.start : chunk.stop] = layer(before, chunk, mean)
-                before = after
-        return before.cpu().numpy()
+    def relate(self, h: npt.NDArray[np.floating], out: Vectors | None = None) -> Vectors:
+        """Return (N, R) float32 unit rows of what changes together.
+
+        Args:
+            h: (N, D) float16 or float32, from ``pass_messages`` or, without trained layers, from
+                ``embed_words``; read a chunk at a time.
+            out: (N, R) float32 to write to; None for a new array.
+        """
+        related = np.empty((len(h), self.related_dim), np.float32) if out is None else out
+        for start in range(0, len(h), CHUNK_NODES):
+            part = np.asarray(h[start : start + CHUNK_NODES], np.float32)
+            related[start : start + CHUNK_NODES] = network.relate(self._weights.parameters, part)
+        return self.finish(related, out=related)
 
     def finish(
         self, h: npt.NDArray[np.floating], out: npt.NDArray[np.float32] | None = None
@@ -219,16 +238,18 @@ def _count_texts(texts: Sequence[str]) -> TermMatrix:
     return TermMatrix(offsets, pairs[:, 0], pairs[:, 1].astype(np.float32))
 
 
-def load_encoder(device: str = "auto") -> Encoder:
-    """Return the encoder; the same weights every time. Torch is imported when it is needed.
+def load_encoder(device: str = "auto", version: str = ENCODER_VERSION) -> Encoder:
+    """Return an encoder that ships with the package. Torch is imported when it is needed.
 
     Args:
         device: ``auto`` takes CUDA where there is one, else the CPU; ``cpu``; ``cuda``.
+        version: Which.
 
     Raises:
         ConfigurationError: No such device.
+        EncoderWeightsError: No such version ships with this package, or its file is damaged.
     """
-    return Encoder(None, device)
+    return Encoder(load_shipped_weights(version), device)
 
 
 def encode_graph(

@@ -1,34 +1,33 @@
-"""The encoder's network: plain torch modules, and functions that run them.
+"""The encoder's formula, once, for numpy and for torch.
 
 For a node i with bags b_f of its fields f (b_f the weighted sum of the table's rows)::
 
     x_i = Σ_f w_f P_f b_f + t_type(i)            fields NAME, BODY, PATH, DOC
     h_i = x_i + MLP(x_i)
-    h_i ← h_i + O · GELU(LN(S h_i + Σ_r R_r mean_{j ∈ N_r(i)} h_j))      twice
-    z_i = h_i / ‖h_i‖
+    m_j = M h_j                                   D → D / 4
+    h_i ← h_i + O · GELU(LN(S m_i + Σ_r R_r mean_{j ∈ N_r(i)} m_j))      twice
+    text_i = h_i / ‖h_i‖,   related_i = C h_i / ‖C h_i‖
 
 r runs over the four relations, each forwards and backwards, as in R-GCN
-(https://arxiv.org/abs/1703.06103), with GraphSAGE's mean (https://arxiv.org/abs/1706.02216). Words
-take the same table: z = normalise(y + MLP'(y)), y = P' b.
+(https://arxiv.org/abs/1703.06103), with GraphSAGE's mean (https://arxiv.org/abs/1706.02216). A
+layer works in D / 4 dimensions, at a tenth of what it would cost in D: every sync passes the
+messages of the whole repository. Words take the same table: text = normalise(y + MLP'(y)),
+y = P' b. GELU is its tanh form.
 
-Every P is the identity, t is zero and so is the last matrix of each MLP and of each layer: before
-any training z is the TF-IDF vector of the fields, projected by the table, and depends on the node's
-own words alone. Blocks that are still so are skipped when run, which changes no bit of the result.
+The parameters are arrays by name. One that is missing stands for what does nothing: a projection
+for the identity, an MLP or a layer for zero. With none at all ``text`` is the TF-IDF vector of the
+fields, projected by the table, and depends on the node's own words alone.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from ingestion_pipeline.core.graph import NodeType, Relation, TermField
-from ingestion_pipeline.embed.hash_table import make_table
-from ingestion_pipeline.embed.version import ENCODER_DIM
+from ingestion_pipeline.embed.bags import Bags, NodeBags
+from ingestion_pipeline.embed.version import ENCODER_DIM, RELATED_DIM
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from ingestion_pipeline.embed.adjacency import NeighbourChunk
-
-LAYER_COUNT = 2
+LAYERS = ("layer0", "layer1")
+MESSAGE_DIM = ENCODER_DIM // 4
 FIELD_WEIGHTS = {
     TermField.NAME: 1.0,
     TermField.BODY: 1.0,
@@ -37,156 +36,135 @@ FIELD_WEIGHTS = {
 }
 DIRECTIONS = ("forward", "backward")
 EDGE_KINDS = tuple(f"{relation}_{direction}" for relation in Relation for direction in DIRECTIONS)
-# Of the weights that a training would start from; the untrained vectors do not depend on them.
-_SEED = 2026
+
+Array = Any
+"""``numpy.ndarray`` or ``torch.Tensor``, float32."""
+Parameters = Mapping[str, Array]
 
 
-@dataclass(frozen=True)
-class Residual:
-    """x + last(inner(x)): layer norm, twice the width, GELU, and back."""
-
-    inner: "nn.Sequential"
-    last: "nn.Linear"
-
-    def __call__(self, x: "Tensor") -> "Tensor":
-        """Return (B, D); a block that gives zero costs nothing."""
-        return x if is_zero(self.last) else x + self.last(self.inner(x))
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One round of messages: S, R_r, LN and O of the formula above."""
-
-    own: "nn.Linear"
-    relations: "dict[str, nn.Linear]"
-    norm: "nn.LayerNorm"
-    output: "nn.Linear"
-
-    def __call__(self, h: "Tensor", chunk: "NeighbourChunk", mean: "nn.Module") -> "Tensor":
-        """Run the layer for some of the nodes.
-
-        Args:
-            h: (N, D), all nodes before the layer.
-            chunk: Which nodes, and their neighbours.
-            mean: As ``make_mean_convolution`` makes it.
-
-        Returns:
-            (B, D), the chunk's nodes after the layer.
-        """
-        from torch.nn.functional import gelu
-
-        own = h[chunk.start : chunk.stop]
-        z = self.own(own)
-        for kind, adjacency in chunk.adjacency.items():
-            z = z + self.relations[kind](mean((h, None), adjacency))
-        return own + self.output(gelu(self.norm(z)))
+def list_shapes() -> dict[str, tuple[int, ...]]:
+    """Return the shape of every parameter that there may be."""
+    d, m = ENCODER_DIM, MESSAGE_DIM
+    shapes: dict[str, tuple[int, ...]] = {"types": (len(NodeType), d), "related": (RELATED_DIM, d)}
+    for field in TermField:
+        shapes |= {f"field_weight.{field}": (), f"projection.{field}": (d, d)}
+    shapes["text_projection"] = (d, d)
+    for mlp in ("node_mlp", "text_mlp"):
+        shapes |= _name_pair(f"{mlp}.norm", (d,), (d,))
+        shapes |= _name_pair(f"{mlp}.in", (2 * d, d), (2 * d,))
+        shapes |= _name_pair(f"{mlp}.out", (d, 2 * d), (d,))
+    for layer in LAYERS:
+        shapes |= {f"{layer}.message": (m, d)} | {f"{layer}.{kind}": (m, m) for kind in EDGE_KINDS}
+        shapes |= _name_pair(f"{layer}.own", (m, m), (m,))
+        shapes |= _name_pair(f"{layer}.norm", (m,), (m,))
+        shapes |= _name_pair(f"{layer}.out", (d, m), (d,))
+    return shapes
 
 
-@dataclass(frozen=True)
-class Network:
-    """All weights; the parts are torch modules of their own."""
-
-    table: "nn.Embedding"
-    types: "nn.Embedding"
-    field_weights: "nn.ParameterDict"
-    projections: "dict[TermField, nn.Linear]"
-    node_mlp: Residual
-    text_projection: "nn.Linear"
-    text_mlp: Residual
-    layers: list[Layer]
-
-    def as_module(self) -> "nn.ModuleDict":
-        """Return the same weights as one module: to move, to save, to train."""
-        from torch import nn
-
-        def join(part: Residual | Layer) -> nn.ModuleDict:
-            fields = vars(part).items()
-            return nn.ModuleDict(
-                {k: nn.ModuleDict(v) if isinstance(v, dict) else v for k, v in fields}
-            )
-
-        return nn.ModuleDict(
-            {
-                "table": self.table,
-                "types": self.types,
-                "field_weights": self.field_weights,
-                "projections": nn.ModuleDict({f.value: p for f, p in self.projections.items()}),
-                "node_mlp": join(self.node_mlp),
-                "text_projection": self.text_projection,
-                "text_mlp": join(self.text_mlp),
-                "layers": nn.ModuleList(join(layer) for layer in self.layers),
-            }
-        )
+def _name_pair(
+    name: str, weight: tuple[int, ...], bias: tuple[int, ...]
+) -> dict[str, tuple[int, ...]]:
+    return {f"{name}.weight": weight, f"{name}.bias": bias}
 
 
-def _make_zero(width: int) -> "nn.Linear":
-    from torch import nn
+class Backend(Protocol):
+    """What numpy and torch do each in its own way."""
 
-    linear = nn.Linear(width, ENCODER_DIM)
-    nn.init.zeros_(linear.weight)
-    nn.init.zeros_(linear.bias)
-    return linear
+    def sum_bags(self, bags: Bags) -> Array:
+        """Return (B, D), the weighted sum of the table's rows in each bag."""
+        ...
 
+    def take_types(self, types: Array, nodes: NodeBags) -> Array:
+        """Return (B, D), the row of each node's type."""
+        ...
 
-def _make_identity() -> "nn.Linear":
-    from torch import nn
+    def add_wordless(self, x: Array, nodes: NodeBags) -> Array:
+        """Return ``x`` with the table's extra row added to nodes without a word."""
+        ...
 
-    linear = nn.Linear(ENCODER_DIM, ENCODER_DIM, bias=False)
-    nn.init.eye_(linear.weight)
-    return linear
+    def normalize(self, x: Array, weight: Array, bias: Array) -> Array:
+        """Return ``x`` after layer norm."""
+        ...
 
-
-def _make_residual() -> Residual:
-    from torch import nn
-
-    wide = 2 * ENCODER_DIM
-    inner = nn.Sequential(nn.LayerNorm(ENCODER_DIM), nn.Linear(ENCODER_DIM, wide), nn.GELU())
-    return Residual(inner, _make_zero(wide))
-
-
-def _make_layer() -> Layer:
-    from torch import nn
-
-    return Layer(
-        own=nn.Linear(ENCODER_DIM, ENCODER_DIM),
-        relations={kind: nn.Linear(ENCODER_DIM, ENCODER_DIM, bias=False) for kind in EDGE_KINDS},
-        norm=nn.LayerNorm(ENCODER_DIM),
-        output=_make_zero(ENCODER_DIM),
-    )
+    def gelu(self, x: Array) -> Array:
+        """Return GELU in its tanh form."""
+        ...
 
 
-def make_network() -> Network:
-    """Return the identity-initialised network on the CPU, in eval mode, always the same."""
-    import torch
-    from torch import nn
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_SEED)
-        types = nn.Embedding(len(NodeType), ENCODER_DIM)
-        nn.init.zeros_(types.weight)
-        weights = {field.value: torch.tensor(weight) for field, weight in FIELD_WEIGHTS.items()}
-        network = Network(
-            table=nn.Embedding.from_pretrained(torch.from_numpy(make_table()), freeze=False),
-            types=types,
-            field_weights=nn.ParameterDict(weights),
-            projections={field: _make_identity() for field in TermField},
-            node_mlp=_make_residual(),
-            text_projection=_make_identity(),
-            text_mlp=_make_residual(),
-            layers=[_make_layer() for _ in range(LAYER_COUNT)],
-        )
-    network.as_module().eval().requires_grad_(requires_grad=False)
-    return network
+def embed_nodes(parameters: Parameters, nodes: NodeBags, backend: Backend) -> Array:
+    """Return (B, D), h of the formula before any message."""
+    x = None
+    for field, bags in nodes.fields.items():
+        weight = parameters.get(f"field_weight.{field}", FIELD_WEIGHTS[field])
+        part = weight * _project(parameters, f"projection.{field}", backend.sum_bags(bags))
+        x = part if x is None else x + part
+    assert x is not None, "a node has fields"
+    if "types" in parameters:
+        x = x + backend.take_types(parameters["types"], nodes)
+    return _add_mlp(parameters, "node_mlp", backend.add_wordless(x, nodes), backend)
 
 
-def is_zero(linear: "nn.Linear") -> bool:
-    """Tell whether a linear map sends everything to zero."""
-    return not bool(linear.weight.any()) and not bool(linear.bias.any())
+def embed_texts(parameters: Parameters, bags: Bags, backend: Backend) -> Array:
+    """Return (Q, D) of texts, of any length."""
+    y = _project(parameters, "text_projection", backend.sum_bags(bags))
+    return _add_mlp(parameters, "text_mlp", y, backend)
 
 
-def project(linear: "nn.Linear", x: "Tensor") -> "Tensor":
-    """Apply a projection; an identity costs nothing."""
-    import torch
+def list_layers(parameters: Parameters) -> list[str]:
+    """Return the names of the layers that do something."""
+    return [layer for layer in LAYERS if f"{layer}.out.weight" in parameters]
 
-    eye = torch.eye(ENCODER_DIM, device=linear.weight.device)
-    return x if torch.equal(linear.weight, eye) else linear(x)
+
+def make_messages(parameters: Parameters, layer: str, h: Array) -> Array:
+    """Return (N, D / 4), what each node tells its neighbours in a layer."""
+    return h @ parameters[f"{layer}.message"].T
+
+
+def run_layer(
+    parameters: Parameters,
+    layer: str,
+    own: Array,
+    messages: Array,
+    means: Mapping[str, Array],
+    backend: Backend,
+) -> Array:
+    """Run a layer for some of the nodes.
+
+    Args:
+        parameters: The network's.
+        layer: Its name.
+        own: (B, D), these nodes before the layer.
+        messages: (B, D / 4), what they say.
+        means: Kind of edge → (B, D / 4) mean of the neighbours' messages; kinds without any edge
+            here are left out.
+        backend: Numpy or torch.
+
+    Returns:
+        (B, D), these nodes after the layer.
+    """
+    z = _apply(parameters, f"{layer}.own", messages)
+    for kind, mean in means.items():
+        z = z + mean @ parameters[f"{layer}.{kind}"].T
+    z = backend.normalize(z, parameters[f"{layer}.norm.weight"], parameters[f"{layer}.norm.bias"])
+    return own + _apply(parameters, f"{layer}.out", backend.gelu(z))
+
+
+def relate(parameters: Parameters, h: Array) -> Array:
+    """Return (B, R) of what changes together, of any length; without training, ``h`` itself."""
+    return _project(parameters, "related", h)
+
+
+def _project(parameters: Parameters, name: str, x: Array) -> Array:
+    return x @ parameters[name].T if name in parameters else x
+
+
+def _apply(parameters: Parameters, name: str, x: Array) -> Array:
+    return x @ parameters[f"{name}.weight"].T + parameters[f"{name}.bias"]
+
+
+def _add_mlp(parameters: Parameters, name: str, x: Array, backend: Backend) -> Array:
+    if f"{name}.out.weight" not in parameters:
+        return x
+    norm = f"{name}.norm"
+    z = backend.normalize(x, parameters[f"{norm}.weight"], parameters[f"{norm}.bias"])
+    return x + _apply(parameters, f"{name}.out", backend.gelu(_apply(parameters, f"{name}.in", z)))

@@ -1,7 +1,7 @@
 """Importing torch and PyG when they are needed, without the warnings they give of themselves."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ from ingestion_pipeline.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import torch
-    from torch_geometric.nn import SimpleConv
+    from torch import Tensor
 
 
 @contextmanager
@@ -25,11 +25,22 @@ def quiet_torch() -> Iterator[None]:
         yield
 
 
-def make_mean_convolution() -> "SimpleConv":
-    """Return PyG's parameter-free mean over neighbours."""
+def load_spmm() -> "Callable[[Tensor, Tensor, str], Tensor]":
+    """Return PyG's product of a sparse CSR matrix with a dense one, by sum or mean of a row.
+
+    Not a ``MessagePassing``: that writes a module of its own into the temporary folder in every
+    process, and leaves it there.
+    """
     with quiet_torch():
-        from torch_geometric.nn import SimpleConv
-    return SimpleConv(aggr="mean")
+        from torch_geometric.utils import spmm
+    return spmm
+
+
+def load_scatter() -> "Callable[..., Tensor]":
+    """Return PyG's sum or mean of rows by receiver, which remembers gradients."""
+    with quiet_torch():
+        from torch_geometric.utils import scatter
+    return scatter
 
 
 def check_device(name: str) -> None:

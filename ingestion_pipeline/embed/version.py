@@ -1,8 +1,20 @@
-"""What every vector is stamped with."""
+"""Names and sizes of what encoders make."""
 
-ENCODER_VERSION = "hashbag-1"
-"""Names the table, the idf, the weights and the architecture together. Two vectors compare only
-under the same version; whatever changes a vector beyond rounding needs a new one."""
+UNTRAINED = "hashbag-1"
+"""The version of the weights that no training has moved. Versions name the table, the idf, the
+weights and the architecture together. Two vectors compare only under the same version; whatever
+changes a vector beyond rounding needs a new one."""
+
+TRAINED = "codegraph-1"
+"""The version of the trained weights that ship with this package."""
+
+SHIPPED_VERSIONS = (UNTRAINED, TRAINED)
+
+ENCODER_VERSION = UNTRAINED
+"""The encoder in use where nobody chose: the one whose updates cost least (docs/encoder.md)."""
 
 ENCODER_DIM = 256
-"""D, the length of a dense vector."""
+"""D, the length of the vector ``text``."""
+
+RELATED_DIM = 128
+"""R, the length of the vector ``related``."""

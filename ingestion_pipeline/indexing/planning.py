@@ -11,7 +11,6 @@ from ingestion_pipeline.core.code_host import FetchSource
 from ingestion_pipeline.core.points import IndexStamp, make_point_id
 from ingestion_pipeline.core.repositories import SourceId, TrackedRepository
 from ingestion_pipeline.core.state import IndexedBranch
-from ingestion_pipeline.embed import ENCODER_VERSION
 from ingestion_pipeline.indexing.changes import (
     BranchChanges,
     ChangeCounts,
@@ -130,7 +129,7 @@ class Planner:
 
         The documents tell by their context.
         """
-        context = make_context(self.repository, branch, _NO_STAMP)
+        context = make_context(self.repository, branch, _NO_STAMP, self.target.rules)
         return context.stable_payload().items() <= payload.items()
 
     def _compare(self, branch: str, head_sha: str, *, rewrite: bool) -> BranchChanges:
@@ -153,14 +152,19 @@ class Planner:
         return changes
 
 
-def make_context(repository: TrackedRepository, branch: str, stamp: IndexStamp) -> BranchContext:
+def make_context(
+    repository: TrackedRepository, branch: str, stamp: IndexStamp, rules: IndexRules
+) -> BranchContext:
     """Return what all points of a branch say alike."""
-    return BranchContext(repository.hosted, branch, stamp, ENCODER_VERSION, get_parser_version())
+    return BranchContext(
+        repository.hosted, branch, stamp, rules.encoder_version, get_parser_version()
+    )
 
 
 def make_document_context(repository: TrackedRepository, branch: str, rules: IndexRules) -> str:
     """Return what a document's points depend on besides its content, as the state keeps it."""
-    return f"{make_context(repository, branch, _NO_STAMP).digest()}/{rules.max_file_bytes}"
+    context = make_context(repository, branch, _NO_STAMP, rules)
+    return f"{context.digest()}/{rules.max_file_bytes}"
 
 
 def select_tree(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ingestion_pipeline.core.errors import PermanentError
+from ingestion_pipeline.embed import ENCODER_VERSION
 
 
 class MassDeletionError(PermanentError):
@@ -27,17 +28,19 @@ DEFAULT_OPTIONS = SyncOptions()
 
 @dataclass(frozen=True, slots=True)
 class IndexRules:
-    """What decides which files are indexed; part of the fingerprint.
+    """What decides which files are indexed, and how; part of the fingerprint.
 
     Args:
         max_file_bytes: Larger files are skipped.
         ignore_patterns: Lines of gitignore syntax, on top of the repository's own.
         max_vanished_share: More of a branch's files than this gone at once stops the sync.
+        encoder_version: Stamped on every point.
     """
 
     max_file_bytes: int
     ignore_patterns: tuple[str, ...] = ()
     max_vanished_share: float = 0.5
+    encoder_version: str = ENCODER_VERSION
 
 
 # Fewer files than this come back in seconds, and half of a handful goes in any clean-up.

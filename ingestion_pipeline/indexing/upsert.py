@@ -71,7 +71,7 @@ def upsert_points(
     counts = WriteCounts()
     for branch in cloned.branches:
         stamp = IndexStamp(branch.head_sha, cloned.pushed_at, indexed_at)
-        context = make_context(cloned.repository, branch.branch, stamp)
+        context = make_context(cloned.repository, branch.branch, stamp, target.rules)
         digest = make_document_context(cloned.repository, branch.branch, target.rules)
         step = _UpsertStep(branch, context, target, progress, counts, digest)
         if branch.unchanged:

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ingestion_pipeline.core.points import ScoredPoint
 from ingestion_pipeline.search.hits import SearchHit, get_text
-
-# Reciprocal rank fusion with k = 60: Cormack, Clarke and Büttcher, SIGIR 2009,
-# https://doi.org/10.1145/1571941.1572114
-RANK_CONSTANT = 60
+from ingestion_pipeline.search.scores import standardize
 
 Identity = tuple[str, str, str]
 
@@ -26,29 +25,43 @@ def collapse(points: Iterable[ScoredPoint]) -> dict[Identity, list[ScoredPoint]]
     return groups
 
 
-def fuse(answers: Mapping[str, Sequence[ScoredPoint]]) -> list[SearchHit]:
-    """Fuse answers by reciprocal rank.
+def fuse(
+    answers: Mapping[str, Sequence[ScoredPoint]], weights: Mapping[str, float]
+) -> list[SearchHit]:
+    """Fuse answers by their standardized scores; see ``scores``.
 
-    The score of a hit is Σ 1 / (60 + rank) over the answers it stands in; ranks begin at 1 and are
-    counted after branches were folded together, so that a file on ten branches takes one place.
+    Branches are folded together first, so that a file on ten branches takes one place.
 
     Args:
         answers: Name for the ``why`` → points, best first.
+        weights: Of each answer.
 
     Returns:
         Hits, best first; equal ones by repository, path and symbol.
     """
-    ranks: dict[Identity, dict[str, int]] = {}
-    points: dict[Identity, list[ScoredPoint]] = {}
-    for name, answer in answers.items():
-        for rank, (identity, group) in enumerate(collapse(answer).items(), start=1):
-            ranks.setdefault(identity, {})[name] = rank
-            points.setdefault(identity, []).extend(group)
-    hits = [_make_hit(points[identity], ranks[identity]) for identity in ranks]
+    folded = {name: collapse(answer) for name, answer in answers.items()}
+    found: dict[Identity, list[ScoredPoint]] = {}
+    for groups in folded.values():
+        for identity, group in groups.items():
+            found.setdefault(identity, []).extend(group)
+    fused = np.zeros(len(found))
+    for name, groups in folded.items():
+        scores = np.array(
+            [groups[one][0].score if one in groups else -np.inf for one in found], np.float64
+        )
+        fused += weights[name] * standardize(scores)
+    ranks = {
+        name: {one: rank for rank, one in enumerate(groups, start=1)}
+        for name, groups in folded.items()
+    }
+    hits = [
+        _make_hit(points, float(score), {n: of[one] for n, of in ranks.items() if one in of})
+        for (one, points), score in zip(found.items(), fused, strict=True)
+    ]
     return sorted(hits, key=lambda hit: (-hit.score, hit.repo, hit.path, hit.symbol))
 
 
-def _make_hit(points: Sequence[ScoredPoint], ranks: Mapping[str, int]) -> SearchHit:
+def _make_hit(points: Sequence[ScoredPoint], score: float, ranks: Mapping[str, int]) -> SearchHit:
     best, payload = points[0], points[0].payload
     branch = get_text(payload, "branch")
     branches = {get_text(point.payload, "branch") for point in points} - {branch}
@@ -64,6 +77,6 @@ def _make_hit(points: Sequence[ScoredPoint], ranks: Mapping[str, int]) -> Search
         signature=get_text(payload, "signature"),
         start_line=int(payload.get("start_line") or 0),
         end_line=int(payload.get("end_line") or 0),
-        score=sum(1 / (RANK_CONSTANT + rank) for rank in ranks.values()),
+        score=score,
         why=", ".join(f"{name} #{rank}" for name, rank in ranks.items()),
     )

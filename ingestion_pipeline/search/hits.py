@@ -51,7 +51,8 @@ class SearchHit:
         signature: Declaration of a symbol, "" for a file.
         start_line: 1-based, inclusive; 0 when the payload has none.
         end_line: 1-based, inclusive; 0 when the payload has none.
-        score: Of the rank fusion; compares within one answer only.
+        score: Standard deviations above the candidates' mean, summed over the signals; compares
+            within one answer only.
         why: Its places in the two answers, for example ``dense #3, words #1``.
     """
 

@@ -9,6 +9,7 @@ from ingestion_pipeline.core.terms import split_text
 from ingestion_pipeline.search.fusion import Identity, collapse, fuse, identify
 from ingestion_pipeline.search.hits import SearchFilters, SearchHit, check_limit, make_filter
 from ingestion_pipeline.search.reference import find_point, parse_reference
+from ingestion_pipeline.search.scores import CANDIDATES, DENSE_WEIGHT
 
 TextEncoder = Callable[[str], Sequence[float]]
 """Text → dense vector (D,), unit length."""
@@ -16,8 +17,7 @@ SparseMaker = Callable[[str], SparseVector]
 """Text → the query's word vector."""
 _Ask = Callable[[int], list[ScoredPoint]]
 
-# Below this rank a place adds next to nothing to a fused score.
-_FEWEST_CANDIDATES = 50
+_FEWEST_CANDIDATES = CANDIDATES
 # Where branches crowd each other out, the answer is asked for again, twice as long, up to here.
 _MOST_CANDIDATES = 10_000
 
@@ -55,7 +55,8 @@ def search(
     """
     _check_words(words)
     dense, sparse = encode_text(words), make_query_sparse(words)
-    return _search_both(store, collection, dense, sparse, filters, limit)
+    weights = {"dense": DENSE_WEIGHT, "words": 1.0}
+    return _search_both(store, collection, dense, sparse, filters, limit, weights)
 
 
 def search_like(
@@ -90,7 +91,8 @@ def search_like(
     point = find_point(parse_reference(reference), store, collection, found_in or filters)
     dense, sparse = point.dense or (), point.sparse or SparseVector((), ())
     itself = identify(point.payload)
-    return _search_both(store, collection, dense, sparse, filters, limit, itself)
+    weights = {"dense": 1.0, "words": 1.0}
+    return _search_both(store, collection, dense, sparse, filters, limit, weights, itself)
 
 
 def _check_words(words: str) -> None:
@@ -110,6 +112,7 @@ def _search_both(
     sparse: SparseVector,
     filters: SearchFilters,
     limit: int,
+    weights: Mapping[str, float],
     leave_out: Identity | None = None,
 ) -> list[SearchHit]:
     check_limit(limit)
@@ -124,7 +127,7 @@ def _search_both(
         name: [p for p in _ask_enough(ask, needed) if identify(p.payload) != leave_out]
         for name, ask in ways.items()
     }
-    return fuse(answers)[:limit]
+    return fuse(answers, weights)[:limit]
 
 
 def _ask_enough(ask: _Ask, needed: int) -> list[ScoredPoint]:

@@ -145,7 +145,7 @@ def test_hits_are_printed_whole_whatever_the_terminal(
     first, second = indexed_home.run("search", "purr", "--kind", "function").splitlines()[:2]
     assert first == " 1. src/purr.py:4  purr"
     assert re.fullmatch(
-        r"    octo/cat@main  python function  0\.\d{4} \(dense #1, words #1\)", second
+        r"    octo/cat@main  python function  -?\d\.\d{4} \(dense #1, words #1\)", second
     )
 
 

@@ -7,4 +7,4 @@ from ingestion_pipeline.embed import Encoder, load_encoder
 
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
-    return load_encoder("cpu")
+    return load_encoder("cpu", "hashbag-1")

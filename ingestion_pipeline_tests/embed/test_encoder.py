@@ -43,7 +43,7 @@ FRESH_PROCESS = """
 import hashlib
 from ingestion_pipeline.embed import encode_graph, load_encoder
 from ingestion_pipeline_tests.embed.graphs import SHOP
-encoder = load_encoder("cpu")
+encoder = load_encoder("cpu", "hashbag-1")
 vectors = encode_graph(encoder, SHOP).tobytes() + encoder.encode_text("send a letter").tobytes()
 print(hashlib.sha256(vectors).hexdigest())
 """
@@ -78,7 +78,7 @@ def test_a_node_without_words_is_unit_and_like_no_query(encoder: Encoder) -> Non
 
 
 def test_the_same_bytes_again_and_in_a_fresh_process(encoder: Encoder) -> None:
-    again = load_encoder("cpu")
+    again = load_encoder("cpu", "hashbag-1")
     here = encode_graph(encoder, SHOP).tobytes()
     assert encode_graph(again, SHOP).tobytes() == here
 

@@ -1,8 +1,5 @@
 """The architecture with weights that do something, against plain numpy; and on CUDA."""
 
-import math
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -11,14 +8,15 @@ from ingestion_pipeline.core.errors import ConfigurationError
 from ingestion_pipeline.core.graph import CodeGraph, Relation
 from ingestion_pipeline.embed import Encoder, encode_graph, load_encoder
 from ingestion_pipeline.embed import encoder as encoder_module
-from ingestion_pipeline.embed.network import Network, Residual, make_network
+from ingestion_pipeline.embed import messages as messages_module
+from ingestion_pipeline.embed.version import RELATED_DIM
+from ingestion_pipeline.embed.weights import EncoderWeights
 from ingestion_pipeline_tests.embed.graphs import SHOP, permute_graph
-from ingestion_pipeline_tests.embed.trained import make_trained_network
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+from ingestion_pipeline_tests.embed.trained import make_trained_weights
 
 Array = npt.NDArray[np.float64]
+WEIGHTS = make_trained_weights()
+TYPES = SHOP.nodes["type"].to_numpy()
 
 
 def has_cuda() -> bool:
@@ -34,33 +32,33 @@ def cuda() -> str:
     return "cuda"
 
 
-def to_array(tensor: "Tensor") -> Array:
-    return tensor.detach().cpu().numpy().astype(np.float64)
+@pytest.fixture
+def torch_only(monkeypatch: pytest.MonkeyPatch) -> Encoder:
+    """The trained weights, by torch from the first term on."""
+    monkeypatch.setattr(encoder_module, "PLAIN_TERMS", 0)
+    return Encoder(WEIGHTS, "cpu")
 
 
-def apply_linear(linear: "nn.Linear", x: Array) -> Array:
-    y = x @ to_array(linear.weight).T
-    return y if linear.bias is None else y + to_array(linear.bias)
+def read(weights: EncoderWeights, name: str) -> Array:
+    return np.asarray(weights.parameters[name], np.float64)
 
 
-def apply_norm(norm: "nn.Module", x: Array) -> Array:
-    from torch import nn
+def apply_linear(name: str, x: Array) -> Array:
+    return x @ read(WEIGHTS, f"{name}.weight").T + read(WEIGHTS, f"{name}.bias")
 
-    assert isinstance(norm, nn.LayerNorm)
-    scaled = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + norm.eps)
-    return scaled * to_array(norm.weight) + to_array(norm.bias)
+
+def apply_norm(name: str, x: Array) -> Array:
+    scaled = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+    return scaled * read(WEIGHTS, f"{name}.weight") + read(WEIGHTS, f"{name}.bias")
 
 
 def gelu(x: Array) -> Array:
-    return x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+    return x * 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
-def apply_residual(block: Residual, x: Array) -> Array:
-    from torch import nn
-
-    norm, wide, _ = block.inner
-    assert isinstance(wide, nn.Linear)
-    return x + apply_linear(block.last, gelu(apply_linear(wide, apply_norm(norm, x))))
+def apply_mlp(name: str, x: Array) -> Array:
+    wide = apply_linear(f"{name}.in", apply_norm(f"{name}.norm", x))
+    return x + apply_linear(f"{name}.out", gelu(wide))
 
 
 def make_means(graph: CodeGraph, relation: Relation, *, forward: bool) -> Array:
@@ -72,96 +70,119 @@ def make_means(graph: CodeGraph, relation: Relation, *, forward: bool) -> Array:
     return matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
 
 
-def encode_plainly(network: Network, graph: CodeGraph, words: Array) -> Array:
+def pass_plainly(graph: CodeGraph, words: Array) -> Array:
     """Compute the formula of ``network`` from the nodes' word vectors on."""
     h = words
-    for layer in network.layers:
-        z = apply_linear(layer.own, h)
+    for layer in ("layer0", "layer1"):
+        messages = h @ read(WEIGHTS, f"{layer}.message").T
+        z = apply_linear(f"{layer}.own", messages)
         for relation in Relation:
             for direction in ("forward", "backward"):
                 means = make_means(graph, relation, forward=direction == "forward")
-                z += apply_linear(layer.relations[f"{relation}_{direction}"], means @ h)
-        h = h + apply_linear(layer.output, gelu(apply_norm(layer.norm, z)))
-    return h / np.linalg.norm(h, axis=1, keepdims=True)
+                z += means @ messages @ read(WEIGHTS, f"{layer}.{relation}_{direction}").T
+        h = h + apply_linear(f"{layer}.out", gelu(apply_norm(f"{layer}.norm", z)))
+    return h
 
 
-def read_words(network: Network, graph: CodeGraph) -> Array:
+def make_unit(x: Array) -> Array:
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def read_words(graph: CodeGraph) -> Array:
     """Compute x + MLP(x) node by node from the table."""
-    idf = encoder_module.load_idf()
+    table = WEIGHTS.table.make_rows(np.arange(65537)).astype(np.float64)
     rows = []
     for node, node_type in enumerate(graph.nodes["type"]):
-        x = to_array(network.types.weight)[node_type]
+        x = read(WEIGHTS, "types")[node_type]
         wordless = True
         for field, matrix in graph.terms.items():
             span = slice(matrix.offsets[node], matrix.offsets[node + 1])
             ids = matrix.term_ids[span] % 65536
-            weights = (1 + np.log(matrix.counts[span])) * idf[ids]
-            bag = weights @ to_array(network.table.weight)[ids] / (np.linalg.norm(weights) or 1)
-            projected = apply_linear(network.projections[field], bag[None])[0]
-            x = x + float(network.field_weights[field]) * projected
+            weights = (1 + np.log(matrix.counts[span])) * WEIGHTS.idf[ids]
+            bag = weights @ table[ids] / (np.linalg.norm(weights) or 1)
+            projected = bag @ read(WEIGHTS, f"projection.{field}").T
+            x = x + float(read(WEIGHTS, f"field_weight.{field}")) * projected
             wordless &= not len(ids)
-        rows.append(x + wordless * to_array(network.table.weight)[65536])
-    return apply_residual(network.node_mlp, np.array(rows))
+        rows.append(x + wordless * table[65536])
+    return apply_mlp("node_mlp", np.array(rows))
 
 
-def test_the_network_computes_its_formula() -> None:
-    network = make_trained_network()
-    expected = encode_plainly(network, SHOP, read_words(network, SHOP))
-    np.testing.assert_allclose(encode_graph(Encoder(network, "cpu"), SHOP), expected, atol=1e-5)
+EXPECTED = pass_plainly(SHOP, read_words(SHOP))
+
+
+def test_numpy_computes_the_formula() -> None:
+    vectors = encode_graph(Encoder(WEIGHTS, "cpu"), SHOP)
+    np.testing.assert_allclose(vectors, make_unit(EXPECTED), atol=1e-5)
+
+
+def test_torch_computes_the_formula(torch_only: Encoder) -> None:
+    np.testing.assert_allclose(encode_graph(torch_only, SHOP), make_unit(EXPECTED), atol=1e-5)
+
+
+def test_both_read_texts_alike(torch_only: Encoder) -> None:
+    texts = ["send a letter", "connect to the smtp socket of the recipient"]
+    table = WEIGHTS.table.make_rows(np.arange(65537)).astype(np.float64)
+    plain = Encoder(WEIGHTS, "cpu").encode_texts(texts)
+    np.testing.assert_allclose(torch_only.encode_texts(texts), plain, atol=1e-5)
+    [row] = Encoder(WEIGHTS, "cpu").encode_texts(["letter"])
+    from ingestion_pipeline.core.terms import hash_term, split_text
+
+    [term] = split_text("letter")
+    y = table[hash_term(term) % 65536][None] @ read(WEIGHTS, "text_projection").T
+    np.testing.assert_allclose(row, make_unit(apply_mlp("text_mlp", y))[0], atol=1e-5)
+
+
+def test_related_is_a_projection_of_its_own() -> None:
+    encoder = Encoder(WEIGHTS, "cpu")
+    h = encoder.pass_messages(SHOP.edges, SHOP.node_count, encoder.embed_words(TYPES, SHOP.terms))
+    assert h is not None
+    related = encoder.relate(h)
+    assert related.shape == (SHOP.node_count, RELATED_DIM)
+    expected = make_unit(EXPECTED @ read(WEIGHTS, "related").T)
+    np.testing.assert_allclose(related, expected, atol=1e-5)
+    # It needs no more than the vector ``text``, which is what the store holds.
+    np.testing.assert_allclose(encoder.relate(encoder.finish(h)), related, atol=1e-5)
+
+
+def test_without_training_related_is_text(encoder: Encoder) -> None:
+    text = encode_graph(encoder, SHOP)
+    np.testing.assert_allclose(encoder.relate(text), text, atol=1e-6)
 
 
 def test_trained_layers_hear_their_neighbours() -> None:
-    encoder = Encoder(make_trained_network(), "cpu")
+    encoder = Encoder(WEIGHTS, "cpu")
     cut = CodeGraph(SHOP.nodes, {r: e[:, :0] for r, e in SHOP.edges.items()}, SHOP.terms)
     moved = np.abs(encode_graph(encoder, SHOP) - encode_graph(encoder, cut)).max(axis=1)
     assert (moved > 1e-3).all()
 
 
-def test_order_and_chunks_do_not_show_after_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = Encoder(make_trained_network(), "cpu")
+@pytest.mark.parametrize("plain_terms", [0, 1_000_000])
+def test_order_and_chunks_do_not_show_after_training(
+    monkeypatch: pytest.MonkeyPatch, plain_terms: int
+) -> None:
+    monkeypatch.setattr(encoder_module, "PLAIN_TERMS", plain_terms)
+    encoder = Encoder(WEIGHTS, "cpu")
     whole = encode_graph(encoder, SHOP)
     order = [6, 2, 0, 5, 1, 4, 3]
     permuted = encode_graph(encoder, permute_graph(SHOP, order))
     monkeypatch.setattr(encoder_module, "CHUNK_NODES", 2)
+    monkeypatch.setattr(messages_module, "CHUNK_NODES", 2)
     chunked = encode_graph(encoder, SHOP)
 
     np.testing.assert_allclose(permuted, whole[order], atol=1e-5)
     np.testing.assert_allclose(chunked, whole, atol=1e-5)
 
 
-def test_skipping_what_does_nothing_changes_nothing(encoder: Encoder) -> None:
-    network = make_network()
-    # Not zero, yet too small for float32: every block and layer is computed and adds nothing.
-    for linear in (network.node_mlp.last, *(layer.output for layer in network.layers)):
-        linear.weight[0, 0] = 1e-38
-    np.testing.assert_array_equal(
-        encode_graph(Encoder(network, "cpu"), SHOP), encode_graph(encoder, SHOP)
-    )
-
-
-def test_weights_are_saved_and_loaded_by_name() -> None:
-    trained = make_trained_network()
-    other = make_network()
-    missing, unexpected = other.as_module().load_state_dict(trained.as_module().state_dict())
-
-    assert (missing, unexpected) == ([], [])
-    np.testing.assert_array_equal(
-        encode_graph(Encoder(other, "cpu"), SHOP), encode_graph(Encoder(trained, "cpu"), SHOP)
-    )
-
-
-def test_making_a_network_leaves_the_random_state_alone() -> None:
-    import torch
-
-    torch.manual_seed(3)
-    expected = torch.rand(2)
-    torch.manual_seed(3)
-    make_network()
-    assert torch.equal(torch.rand(2), expected)
+def test_messages_of_a_large_graph_are_passed_by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = encode_graph(Encoder(WEIGHTS, "cpu"), SHOP)
+    monkeypatch.setattr(encoder_module, "PLAIN_NODES", SHOP.node_count - 1)
+    encoder = Encoder(WEIGHTS, "cpu")
+    np.testing.assert_allclose(encode_graph(encoder, SHOP), plain, atol=1e-5)
+    assert "_torch" in vars(encoder)
 
 
 def test_cuda_agrees_with_the_cpu(cuda: str) -> None:
-    here, there = (Encoder(make_trained_network(), device) for device in ("cpu", cuda))
+    here, there = (Encoder(WEIGHTS, device) for device in ("cpu", cuda))
     assert there.device == "cuda"
     np.testing.assert_allclose(encode_graph(there, SHOP), encode_graph(here, SHOP), atol=1e-5)
     np.testing.assert_allclose(

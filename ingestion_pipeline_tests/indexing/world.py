@@ -49,7 +49,7 @@ NEVER = CrashPlan(None, before=False)
 
 @cache
 def get_encoder() -> Encoder:
-    return load_encoder("cpu")
+    return load_encoder("cpu", "hashbag-1")
 
 
 def parse_here(files: Iterable[SourceFile]) -> Iterator[ParsedFile | SkippedFile]:

@@ -46,9 +46,10 @@ def test_a_hit_says_what_where_and_why():
         signature="def parse_url()",
         start_line=3,
         end_line=9,
-        score=2 / 61,
+        score=hits[0].score,
         why="dense #1, words #1",
     )
+    assert hits[0].score > 0 > hits[1].score
 
 
 @pytest.mark.parametrize("words", ["", "   ", "\n"])
@@ -148,22 +149,41 @@ def test_errors_of_the_store_reach_the_caller():
         _find(Down(), "parse")
 
 
+def make_scored(name: str, score: float) -> ScoredPoint:
+    return ScoredPoint(name, score, {"repo": "r", "path": name})
+
+
+EQUAL = {"dense": 1.0, "words": 1.0}
+
+
 class TestFuse:
-    def test_scores_are_the_sums_of_reciprocal_ranks(self):
-        a, b, c = (ScoredPoint(name, 1.0, {"repo": "r", "path": name}) for name in "abc")
-        hits = fuse({"dense": [a, b, c], "words": [b, c]})
+    def test_scores_are_sums_of_standard_scores(self):
+        dense = [make_scored("a", 0.9), make_scored("b", 0.6), make_scored("c", 0.3)]
+        words = [make_scored("b", 20.0), make_scored("c", 10.0)]
+        hits = fuse({"dense": dense, "words": words}, {"dense": 2.0, "words": 1.0})
         assert [(hit.path, hit.why) for hit in hits] == [
+            ("a", "dense #1"),
             ("b", "dense #2, words #1"),
             ("c", "dense #3, words #2"),
-            ("a", "dense #1"),
         ]
-        expected = [1 / 62 + 1 / 61, 1 / 63 + 1 / 62, 1 / 61]
-        assert all(map(math.isclose, (hit.score for hit in hits), expected))
+        # What an answer does not name is as good as the last that it does.
+        spread = math.sqrt(3 / 2)
+        assert [hit.score for hit in hits] == pytest.approx([2 * spread - 1, 1, -2 * spread - 1])
+
+    def test_how_far_ahead_a_hit_is_counts(self):
+        near = [make_scored("a", 0.51), make_scored("b", 0.50), make_scored("c", 0.1)]
+        far = [make_scored("b", 30.0), make_scored("c", 3.0), make_scored("a", 2.0)]
+        assert fuse({"dense": near, "words": far}, EQUAL)[0].path == "b"
 
     def test_equal_scores_have_an_order(self):
-        a, b = (ScoredPoint(name, 1.0, {"repo": "r", "path": name}) for name in "ab")
-        assert [hit.path for hit in fuse({"dense": [b, a], "words": [a, b]})] == ["a", "b"]
+        a, b = (make_scored(name, 1.0) for name in "ab")
+        hits = fuse({"dense": [b, a], "words": [a, b]}, EQUAL)
+        assert [hit.path for hit in hits] == ["a", "b"]
+
+    def test_no_answers_are_no_hits(self):
+        assert fuse({"dense": [], "words": []}, EQUAL) == []
+        assert fuse({}, EQUAL) == []
 
     def test_a_payload_with_holes_is_shown_with_blanks(self):
-        hit = fuse({"dense": [ScoredPoint("i", 1.0, {"path": "a"})]})[0]
+        hit = fuse({"dense": [ScoredPoint("i", 1.0, {"path": "a"})]}, EQUAL)[0]
         assert (hit.repo, hit.symbol, hit.start_line, hit.why) == ("", "", 0, "dense #1")

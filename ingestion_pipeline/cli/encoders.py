@@ -1,0 +1,219 @@
+"""``ingestion-pipeline encoder``: train, measure and choose encoders."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ingestion_pipeline.cli.opening import console, open_command
+from ingestion_pipeline.core.errors import ConfigurationError
+from ingestion_pipeline.embed.encoder import Encoder
+from ingestion_pipeline.embed.installed import (
+    check_version,
+    install_encoder,
+    list_encoders,
+    load_installed_weights,
+    use_encoder,
+)
+from ingestion_pipeline.training.dataset import Repository
+from ingestion_pipeline.training.evaluate import BM25, evaluate_repositories, name_dense, name_fused
+from ingestion_pipeline.training.prepare import prepare_repository
+from ingestion_pipeline.training.report import (
+    draw_curves,
+    draw_evaluation,
+    write_repositories,
+    write_table,
+)
+from ingestion_pipeline.training.results import TrainingOptions
+from ingestion_pipeline.training.train import train
+
+_PATH = click.Path(exists=True, file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_DEFAULTS = TrainingOptions()
+
+
+@click.group()
+def encoder() -> None:
+    """Train, measure and choose the encoder that makes the vectors."""
+
+
+@encoder.command("list")
+def list_command() -> None:
+    """Show the encoders of this machine."""
+    with open_command() as services:
+        table = Table("encoder", "in use", "trained on", "quality")
+        for version in list_encoders(services.encoders_path):
+            facts = load_installed_weights(services.encoders_path, version).facts
+            names = facts.get("repositories")
+            trained = f"{len(names)} repositories" if isinstance(names, list) else "nothing"
+            mark = "yes" if version == services.encoder_version else ""
+            table.add_row(version, mark, trained, str(facts.get("quality", "")))
+    console.print(table)
+
+
+@encoder.command()
+@click.argument("version")
+def use(version: str) -> None:
+    """Make VERSION the encoder in use; every repository is then stale, and indexed anew."""
+    with open_command() as services:
+        before = services.encoder_version
+        use_encoder(services.encoders_path, version)
+    if version == before:
+        console.print(f"{version} was in use already.")
+        return
+    console.print(
+        f"{version} is in use. Every repository is indexed anew by its next sync, which the sensor "
+        "starts; `ingestion-pipeline sync --dry-run` tells what that costs. Back: "
+        f"ingestion-pipeline encoder use {before}"
+    )
+
+
+@encoder.command("train")
+@click.argument("paths", nargs=-1, required=True, type=_PATH)
+@click.option(
+    "--held-out", multiple=True, type=_PATH, help="Repositories to choose the best weights by."
+)
+@click.option("--name", default="", help="Version of the result; one of its weights by default.")
+@click.option(
+    "--steps",
+    default=_DEFAULTS.steps,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Of the optimiser; a third of a second each on a CPU core.",
+)
+@click.option(
+    "--seed", default=_DEFAULTS.seed, show_default=True, help="The same one, the same weights."
+)
+@click.option("--without-layers", is_flag=True, help="No message passing: the ablation's MLP.")
+def train_command(
+    paths: tuple[Path, ...],
+    held_out: tuple[Path, ...],
+    name: str,
+    steps: int,
+    seed: int,
+    without_layers: bool,
+) -> None:
+    """Train an encoder on the histories of the repositories at PATHS, full clones of them.
+
+    A training that was cut off goes on where it last looked at the held-out repositories.
+    """
+    if name:
+        check_version(name)
+    options = TrainingOptions(
+        steps=steps,
+        seed=seed,
+        evaluate_every=min(_DEFAULTS.evaluate_every, steps),
+        layers=not without_layers,
+    )
+    with open_command() as services:
+        learnt, chosen = _split(_prepare(paths), _prepare(held_out))
+        checkpoint = services.encoders_path / "training.ckpt"
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        with _show_steps(steps) as report:
+            trained = train(
+                learnt,
+                chosen,
+                options,
+                version=name,
+                device=services.settings.device,
+                checkpoint=checkpoint,
+                report=report,
+            )
+        path = install_encoder(services.encoders_path, trained.weights)
+        path.with_suffix(".png").write_bytes(draw_curves(trained.curves))
+        checkpoint.unlink()
+    console.print(write_table(trained.evaluation), markup=False)
+    console.print(
+        f"{trained.weights.version}: the weights of step {trained.step:,}, in {path}; its curves "
+        f"beside it. Use it: ingestion-pipeline encoder use {trained.weights.version}",
+        markup=False,
+    )
+
+
+@encoder.command()
+@click.argument("paths", nargs=-1, required=True, type=_PATH)
+@click.option(
+    "--encoder", "versions", multiple=True, help="Which to measure; the one in use by default."
+)
+@click.option("--out", type=_FILE, help="Markdown file to write the tables into.")
+@click.option("--plot", type=_FILE, help="PNG file to draw them into.")
+def evaluate(
+    paths: tuple[Path, ...], versions: tuple[str, ...], out: Path | None, plot: Path | None
+) -> None:
+    """Measure encoders by the histories of the repositories at PATHS, beside BM25 and TF-IDF.
+
+    A docstring looks for its function, a commit message for the files that the commit changed, and
+    a file for those that were changed with it, all from the history after a snapshot.
+    """
+    with open_command() as services:
+        wanted = versions or (services.encoder_version,)
+        encoders = {
+            version: Encoder(
+                load_installed_weights(services.encoders_path, version), services.settings.device
+            )
+            for version in wanted
+        }
+        repositories = _prepare(paths)
+        with console.status("Measuring …") as status:
+            evaluation = evaluate_repositories(
+                repositories, encoders, lambda name: status.update(f"Measuring {name} …")
+            )
+    ways = [BM25, *(f(version) for version in wanted for f in (name_dense, name_fused))]
+    report = f"{write_table(evaluation)}\n{write_repositories(evaluation, ways)}"
+    console.print(report, markup=False)
+    if out is not None:
+        out.write_text(report, encoding="utf-8")
+    if plot is not None:
+        plot.write_bytes(draw_evaluation(evaluation))
+
+
+def _prepare(paths: Sequence[Path]) -> list[Repository]:
+    repositories: list[Repository] = []
+    with console.status("Reading histories …") as status:
+        for path in paths:
+            name = _name(path, {one.name for one in repositories})
+            status.update(f"Reading the history of {name} …")
+            repositories.append(prepare_repository(path, name))
+    return repositories
+
+
+def _name(path: Path, taken: set[str]) -> str:
+    """Return the last part of a path, or all of it where that is taken."""
+    whole = path.resolve() if path.name in ("", "..") else path.absolute()
+    name = whole.name.removesuffix(".git") or whole.parent.name
+    return str(whole) if name in taken else name
+
+
+def _split(
+    learnt: list[Repository], held_out: list[Repository]
+) -> tuple[list[Repository], list[Repository]]:
+    """Return both sides; without any that were named, each fifth repository is held out."""
+    if held_out:
+        return learnt, held_out
+    if len(learnt) < 2:
+        raise ConfigurationError(
+            "One repository cannot be learnt from and held out at once. Give more, or --held-out."
+        )
+    return [one for i, one in enumerate(learnt) if i % 5 != 1], learnt[1::5]
+
+
+@contextmanager
+def _show_steps(steps: int) -> Iterator[Callable[[int, dict[str, float]], None]]:
+    columns = (
+        TextColumn("Training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+        bar = bars.add_task("training", total=steps, losses="")
+
+        def report(step: int, losses: dict[str, float]) -> None:
+            said = ", ".join(f"{name} {value:.2f}" for name, value in losses.items())
+            bars.update(bar, completed=step, losses=said)
+
+        yield report

@@ -1,0 +1,113 @@
+"""What the commits of a repository say, and which files each of them changed."""
+
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from ingestion_pipeline.core.errors import RepositoryUnavailableError
+from ingestion_pipeline.sources.git.environment import build_read_environment
+from ingestion_pipeline.sources.git.process import stream_reader
+
+_TRAILER = re.compile(
+    r"^(?:co-authored-by|signed-off-by|reviewed-by|acked-by|change-id|git-svn-id)\b.*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_URL = re.compile(r"https?://\S+")
+_ISSUE = re.compile(r"\(?(?:gh-|#)\d+\)?", re.IGNORECASE)
+_MOST_MESSAGE_WORDS = 60
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit that is no merge.
+
+    Args:
+        sha: Object id.
+        message: Without trailers, links and issue numbers, at most 60 words.
+        modified: Files whose content changed; renames, additions and deletions do not count.
+        changed_count: Files of any kind that the commit touches.
+    """
+
+    sha: str
+    message: str
+    modified: tuple[str, ...]
+    changed_count: int
+
+
+def list_commits(git_dir: Path, revision: str, limit: int) -> list[Commit]:
+    """Return the newest commits, newest first, merges left out.
+
+    Args:
+        git_dir: A bare repository, or the ``.git`` of a checkout, with its trees; blobs are not
+            needed, because renames are not looked for.
+        revision: Where to start.
+        limit: Most commits.
+
+    Raises:
+        RepositoryUnavailableError: git cannot read that history.
+    """
+    arguments = [
+        f"--git-dir={git_dir}",
+        *("-c", "core.quotePath=false", "log", "--no-merges", "--no-renames", "--name-status"),
+        *(f"--max-count={limit}", "--format=%x00%H%x00%B%x00", revision, "--"),
+    ]
+    with stream_reader(arguments, build_read_environment(), subprocess.DEVNULL) as stream:
+        commits = list(_read_commits(stream.stdout))
+        outcome = stream.finish()
+    if outcome.exit_code != 0:
+        raise RepositoryUnavailableError(
+            f"The history of {git_dir} cannot be read: {outcome.stderr.strip()}. Training needs "
+            "commits and their trees: give a full clone, not a shallow one."
+        )
+    return commits
+
+
+def _split_fields(stdout: IO[bytes]) -> Iterator[str]:
+    """Yield what stands between zero bytes, which neither messages nor paths can hold."""
+    rest = b""
+    while chunk := stdout.read(_CHUNK_BYTES):
+        *fields, rest = (rest + chunk).split(b"\0")
+        yield from (field.decode("utf-8", "replace") for field in fields)
+    yield rest.decode("utf-8", "replace")
+
+
+def _read_commits(stdout: IO[bytes]) -> Iterator[Commit]:
+    fields = _split_fields(stdout)
+    next(fields)  # what stands before the first commit: nothing
+    while (sha := next(fields, None)) is not None:
+        message, changes = next(fields, ""), next(fields, "")
+        rows = [line.split("\t", 1) for line in changes.split("\n") if "\t" in line]
+        modified = tuple(sorted({path for status, path in rows if status == "M"}))
+        yield Commit(sha, clean_message(message), modified, len(rows))
+
+
+def clean_message(message: str) -> str:
+    """Return a commit message's own words, without what tools add to it."""
+    text = _TRAILER.sub(" ", message)
+    text = _ISSUE.sub(" ", _URL.sub(" ", text))
+    return " ".join(text.split()[:_MOST_MESSAGE_WORDS])
+
+
+def choose_snapshot(
+    commits: Sequence[Commit], wanted_changes: int = 250, most_share: float = 0.4
+) -> int:
+    """Return how many of the newest commits lie after the snapshot.
+
+    The snapshot is as new as it can be while enough commits that change two to eight files come
+    after it, and never so old that more than ``most_share`` of the commits do.
+
+    Args:
+        commits: Newest first.
+        wanted_changes: How many such commits are enough.
+        most_share: Of all commits.
+    """
+    several = 0
+    for number, commit in enumerate(commits):
+        several += 2 <= len(commit.modified) <= 8
+        if several >= wanted_changes or number + 1 >= most_share * len(commits):
+            return min(number + 1, len(commits) - 1)
+    return 0

@@ -1,0 +1,75 @@
+"""``encoder``: trained on small histories, measured, used, and gone back from."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ingestion_pipeline_tests.cli.home import KEY, CommandHome
+from ingestion_pipeline_tests.training.histories import make_history
+
+
+@pytest.fixture
+def offices(tmp_path: Path) -> Path:
+    return make_history(tmp_path / "offices").path
+
+
+@pytest.fixture
+def others(tmp_path: Path) -> Path:
+    return make_history(tmp_path / "others.git", ("tax", "clock", "mail")).path
+
+
+def test_train_use_and_go_back(home: CommandHome, offices: Path, others: Path) -> None:
+    home.add_repository()
+    home.run("track", KEY)
+    home.run("sync")
+    trained = home.run(
+        *("encoder", "train", offices, "--held-out", others, "--name", "mine-1", "--steps", "4")
+    )
+    assert "| docstring → function | dense |" in trained
+    assert "Use it: ingestion-pipeline encoder use mine-1" in trained
+    folder = home.folder / ".data" / "encoders"
+    assert sorted(path.name for path in folder.iterdir()) == ["mine-1.npz", "mine-1.png"]
+    assert (folder / "mine-1.png").read_bytes().startswith(b"\x89PNG")
+
+    assert "mine-1 is in use." in home.run("encoder", "use", "mine-1")
+    assert re.search(r"mine-1 +│ yes +│ 1 repositor", home.run("encoder", "list"))
+    preview = home.run("sync", "--dry-run")
+    assert "from code_hashbag-1 to the collection code_mine-1" in " ".join(preview.split())
+    assert "8 points (0 added, 8 changed" in home.run("sync")
+    assert {point["encoder_version"] for point in home.read_points().values()} == {"mine-1"}
+    assert "src/purr.py" in home.run("search", "purr")
+    assert home.run("sync") == "octo/cat: up to date\n"
+
+    home.run("encoder", "use", "codegraph-1")
+    assert "8 points (0 added, 8 changed" in home.run("sync")
+    assert {p["encoder_version"] for p in home.read_points().values()} == {"codegraph-1"}
+    assert home.run("encoder", "use", "codegraph-1") == "codegraph-1 was in use already.\n"
+
+
+def test_evaluate_writes_table_and_picture(
+    home: CommandHome, offices: Path, others: Path, tmp_path: Path
+) -> None:
+    out, plot = tmp_path / "table.md", tmp_path / "plot.png"
+    arguments = ("--encoder", "hashbag-1", "--out", out, "--plot", plot)
+    shown = home.run("encoder", "evaluate", offices, others, *arguments)
+    assert re.search(r"\| docstring → function \| BM25 \| 0\.\d{3} \| \d\.\d{3} \|  \|", shown)
+    assert re.search(r"hashbag-1 fused \| \d\.\d{3} \| \d\.\d{3} \| \d\.\d\d \(\d\.\d\d to", shown)
+    assert re.search(r"\| docstring → function \| others \| 6 \|", shown)
+    assert out.read_text().strip() == shown.strip()
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_repository_cannot_be_on_both_sides(home: CommandHome, offices: Path) -> None:
+    assert "Give more, or --held-out." in home.refuse("encoder", "train", offices)
+
+
+def test_bad_input_is_refused(home: CommandHome, offices: Path, tmp_path: Path) -> None:
+    said = home.refuse("encoder", "train", offices, "--name", "hashbag-1")
+    assert "cannot name a trained encoder" in said
+    assert "There are: hashbag-1, codegraph-1" in home.refuse("encoder", "use", "nothing-1")
+    (tmp_path / "empty").mkdir()
+    assert "empty" in home.refuse("encoder", "evaluate", tmp_path / "empty")
+    result = home.invoke("encoder", "evaluate", tmp_path / "missing")
+    assert result.exit_code == 2
+    assert "does not exist" in result.output
