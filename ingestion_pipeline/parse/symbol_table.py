@@ -93,13 +93,14 @@ class SymbolTable:
         outer = self._frames[outer_index] if outer_index >= 0 else _FILE
         if outer.depth >= max_depth:
             return None
-        path = _join_path(outer.path, definition.receiver, definition.name)[-MAX_PATH_CHARS:]
-        is_symbol = definition.role in _SYMBOL_ROLES
-        parent = self._find_parent(definition, outer)
+        receiver, role = definition.receiver, definition.role
+        path = _join_path(outer.path, receiver, definition.name)[-MAX_PATH_CHARS:]
+        is_symbol = role in _SYMBOL_ROLES
+        parent = self._find_parent(definition, outer) if receiver else outer.symbol
         place = Place(
             parent=parent,
             key=self._make_key(path) if is_symbol else path,
-            is_member=outer.is_type or bool(definition.receiver) or definition.role == "method",
+            is_member=outer.is_type or bool(receiver) or role == "method",
         )
         self._starts.append(definition.start)
         self._frames.append(
@@ -118,8 +119,6 @@ class SymbolTable:
         return place if is_symbol else None
 
     def _find_parent(self, definition: Definition, outer: _Frame) -> int:
-        if not definition.receiver:
-            return outer.symbol
         scope = _join_path(outer.path, definition.receiver)
         return self._types.get(scope, self._types.get(definition.receiver, outer.symbol))
 

@@ -16,6 +16,7 @@ _RUN_BYTES = frozenset(
 )
 # Blanking what is in no run and splitting at blanks is three times as fast as an expression.
 _RUNS_ONLY = bytes(byte if byte in _RUN_BYTES else ord(" ") for byte in range(256))
+_BLANK = ord(" ")
 # Longer words are encoded data, not names.
 _MAX_WORD_BYTES = 200
 _MAX_KNOWN_RUNS = 400_000
@@ -56,13 +57,15 @@ class TermCounter:
         self._runs = source.translate(_RUNS_ONLY)
         self._term_ids: list[int] = []
         self._counts_before: dict[int, int] = {}
-        position = 0
+        position, runs, term_ids = 0, self._runs, self._term_ids
         for cut in sorted({*cuts, len(source)}):
             if cut > position:
-                end = self._finish_word(position, cut)
-                self._term_ids.extend(_read_ids(self._runs[position:end]))
+                # Nearly every cut lies beside a blank.
+                is_clean = cut == len(runs) or runs[cut] == _BLANK or runs[cut - 1] == _BLANK
+                end = cut if is_clean else self._finish_word(position, cut)
+                term_ids.extend(_read_ids(runs[position:end]))
                 position = end
-            self._counts_before[cut] = len(self._term_ids)
+            self._counts_before[cut] = len(term_ids)
 
     def count(self, start: int, end: int) -> dict[int, int]:
         """Return term id → count for the words that start between two of the cuts."""
@@ -76,12 +79,11 @@ class TermCounter:
     def _finish_word(self, start: int, cut: int) -> int:
         """Return the cut, or where the word ends that starts before it and goes on behind it.
 
+        Only for a cut within a run.
+
         That happens next to characters that are no letters and not ASCII, such as wide spaces.
         """
         runs = self._runs
-        blank = ord(" ")
-        if cut == len(runs) or runs[cut] == blank or runs[cut - 1] == blank:
-            return cut
         before = runs[max(start, runs.rfind(b" ", start, cut) + 1) : cut]
         if not before.lstrip(_DIGITS):
             return cut
