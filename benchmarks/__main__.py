@@ -17,6 +17,7 @@ NAMES = (
     "first_run",
     "delta",
     "cold_index",
+    "encoders",
     "extraction",
     "peers",
     "fleet",
@@ -24,7 +25,7 @@ NAMES = (
     "sensor",
     "peak_memory",
 )
-SIZED = ("delta", "cold_index")
+SIZED = ("delta", "cold_index", "encoders")
 
 
 def main() -> None:

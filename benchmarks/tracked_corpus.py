@@ -57,6 +57,10 @@ class TrackedCorpus:
             raise RuntimeError(f"No run, or more than one:\n{finished.output}")
         return Sync(read_run_times(self.home, finished), memory, read_step_spans(self.home))
 
+    def use_encoder(self, version: str) -> None:
+        """Choose the encoder of this home."""
+        self._run("encoder", "use", version)
+
     def check(self, *options: str) -> Finished:
         """Run ``sync`` where it starts no run.
 
