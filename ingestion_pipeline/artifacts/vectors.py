@@ -48,6 +48,11 @@ def release_pages(vectors: npt.NDArray[np.floating]) -> None:
 
     They stay in the file, and for a while in the kernel's cache, and come back when they are used.
     An array that is no memory map is left alone, and so is one where the system knows no such call.
+
+    Raises:
+        ValueError: A copy-on-write map, of which what was written would be lost.
     """
+    if getattr(vectors, "mode", "") == "c":
+        raise ValueError("Pages of a copy-on-write map cannot be released without a loss.")
     if isinstance(vectors.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         vectors.base.madvise(mmap.MADV_DONTNEED)

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ingestion_pipeline.cli.opening import console, open_command
-from ingestion_pipeline.core.errors import ConfigurationError
+from ingestion_pipeline.core.errors import ConfigurationError, EncoderWeightsError
 from ingestion_pipeline.embed.encoder import Encoder
 from ingestion_pipeline.embed.installed import (
     check_version,
@@ -28,6 +28,7 @@ from ingestion_pipeline.training.report import (
     write_table,
 )
 from ingestion_pipeline.training.results import TrainingOptions
+from ingestion_pipeline.training.tasks import Task
 from ingestion_pipeline.training.train import train
 
 _PATH = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -46,10 +47,15 @@ def list_command() -> None:
     with open_command() as services:
         table = Table("encoder", "in use", "trained on", "quality")
         for version in list_encoders(services.encoders_path):
-            facts = load_installed_weights(services.encoders_path, version).facts
+            mark = "yes" if version == services.encoder_version else ""
+            try:
+                facts = load_installed_weights(services.encoders_path, version).facts
+            except EncoderWeightsError as error:
+                table.add_row(version, mark, "damaged", "")
+                console.print(str(error), markup=False, style="red")
+                continue
             names = facts.get("repositories")
             trained = f"{len(names)} repositories" if isinstance(names, list) else "nothing"
-            mark = "yes" if version == services.encoder_version else ""
             table.add_row(version, mark, trained, str(facts.get("quality", "")))
     console.print(table)
 
@@ -161,6 +167,10 @@ def evaluate(
             evaluation = evaluate_repositories(
                 repositories, encoders, lambda name: status.update(f"Measuring {name} …")
             )
+    if not any(evaluation.list_results(task, BM25) for task in Task):
+        raise ConfigurationError(
+            "These repositories have neither documented functions nor commits to measure by."
+        )
     ways = [BM25, *(f(version) for version in wanted for f in (name_dense, name_fused))]
     report = f"{write_table(evaluation)}\n{write_repositories(evaluation, ways)}"
     console.print(report, markup=False)

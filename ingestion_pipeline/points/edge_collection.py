@@ -8,6 +8,7 @@ gives it up. Edge locks its write-ahead log while a shard is open, so even a rea
 open without keeping others out.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from ingestion_pipeline.points.edge_folder import EdgeFolder
 from ingestion_pipeline.points.edge_lock import POLL_SECONDS, EdgeLock
 
 WATCH_SECONDS = 0.05
+_NO_ROOM = "Not enough space available for optimization"
+_logger = logging.getLogger(__name__)
 
 
 class EdgeCollection:
@@ -95,7 +98,7 @@ class EdgeCollection:
                 )
             self._has_stale_statistics = True
             yield shard
-            shard.optimize()
+            _optimize(self._name, shard)
             shard.flush()
 
     @contextmanager
@@ -182,6 +185,25 @@ class EdgeCollection:
                 if self._shard is None:
                     self._watcher = None
                     return
+
+
+def _optimize(collection: str, shard: qdrant_edge.EdgeShard) -> None:
+    """Seal what is large enough; what was written stands whether there is room for that or not.
+
+    An error here would call a write failed that was done, and keep the deletions from a full disk
+    that would make room on it.
+    """
+    try:
+        shard.optimize()
+    except Exception as error:  # Edge raises nothing more specific
+        if _NO_ROOM not in str(error):
+            raise
+        _logger.warning(
+            "Collection %r takes more memory than it need: %s. Free some space; the next write "
+            "tries again.",
+            collection,
+            error,
+        )
 
 
 def _translate(collection: str, error: Exception) -> IngestionError:

@@ -192,7 +192,8 @@ class EdgePointStore(PointStore):
         """Return the best points by dot product with inverse document frequency, best first.
 
         The document frequency is counted over the whole collection; in sealed segments with what
-        was deleted there since, at most a fifth of each (a Qdrant server does the same).
+        was deleted there since, up to a fifth of each (a Qdrant server does the same). A word of
+        which nearly all points were deleted or rewritten counts as common until then.
         """
         query = qdrant_edge.Query.Nearest(to_edge_sparse(vector), using=SPARSE_VECTOR)
         with self._get(collection).reading(exact_statistics=True) as shard:

@@ -26,17 +26,21 @@ class Evaluation:
 
     Args:
         repositories: Their names, in order.
-        ranked: Task → way of ranking → one result a repository; None where it has no queries.
+        ranked: Task → for each repository, way of ranking → result; empty without queries.
     """
 
     repositories: list[str]
-    ranked: dict[Task, dict[str, list[Ranked | None]]] = field(
-        default_factory=lambda: {task: {} for task in Task}
+    ranked: dict[Task, list[dict[str, Ranked]]] = field(
+        default_factory=lambda: {task: [] for task in Task}
     )
+
+    def list_ways(self, task: Task) -> list[str]:
+        """Return the ways of ranking that were measured."""
+        return list(dict.fromkeys(way for results in self.ranked[task] for way in results))
 
     def list_results(self, task: Task, way: str) -> list[Ranked]:
         """Return the results of those repositories that have queries."""
-        return [result for result in self.ranked[task][way] if result is not None]
+        return [results[way] for results in self.ranked[task] if way in results]
 
     def find_mrr(self, task: Task, way: str) -> float:
         """Return the mean over repositories of the mean reciprocal rank."""
@@ -55,7 +59,7 @@ class Evaluation:
 
     def find_quality(self, encoder: str) -> float:
         """Return the mean over the tasks of the encoder's MRR to BM25's."""
-        tasks = [task for task in Task if self.ranked[task] and self.list_results(task, BM25)]
+        tasks = [task for task in Task if self.list_results(task, BM25)]
         ways = [name_dense(encoder) for _ in tasks]
         ratios = [
             self.find_mrr(task, way) / max(self.find_mrr(task, BM25), 1e-9)
@@ -92,10 +96,12 @@ def evaluate_repositories(
         vectors = {name: _Vectors.of(encoder, repository) for name, encoder in encoders.items()}
         for task in Task:
             queries = make_queries(repository, task)
-            ways = _score(repository, task, queries, vectors, encoders)
-            for way, scores in ways.items():
-                ranked = _rank(task, queries, scores) if len(queries) else None
-                evaluation.ranked[task].setdefault(way, []).append(ranked)
+            if len(queries):
+                ways = _score(repository, task, queries, vectors, encoders)
+                ranked = {way: _rank(task, queries, scores) for way, scores in ways.items()}
+            else:
+                ranked = {}
+            evaluation.ranked[task].append(ranked)
     return evaluation
 
 

@@ -16,9 +16,7 @@ def write_table(evaluation: Evaluation) -> str:
     """
     lines = ["| task | ranking | MRR | R@10 | to BM25 |", "| --- | --- | ---: | ---: | ---: |"]
     for task in Task:
-        for way in evaluation.ranked[task]:
-            if not evaluation.list_results(task, way):
-                continue
+        for way in evaluation.list_ways(task):
             mrr, recall = evaluation.find_mrr(task, way), evaluation.find_recall(task, way)
             ratio = "" if way == BM25 else _write_ratio(evaluation, task, way)
             lines.append(f"| {task} | {way} | {mrr:.3f} | {recall:.3f} | {ratio} |")
@@ -34,10 +32,11 @@ def write_repositories(evaluation: Evaluation, ways: Sequence[str]) -> str:
     ]
     for task in Task:
         for number, name in enumerate(evaluation.repositories):
-            results = [evaluation.ranked[task][way][number] for way in ways]
-            if results[0] is None:
+            found = evaluation.ranked[task][number]
+            if not found:
                 continue
-            cells = [f"{result.mrr:.3f}" for result in results if result is not None]
+            results = [found[way] for way in ways]
+            cells = [f"{result.mrr:.3f}" for result in results]
             queries = len(results[0].reciprocal_ranks)
             lines.append(f"| {task} | {name} | {queries:,} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -54,7 +53,7 @@ def draw_evaluation(evaluation: Evaluation) -> bytes:
 
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     for axis, task in zip(figure.subplots(1, len(Task)), Task, strict=True):
-        ways = [way for way in evaluation.ranked[task] if evaluation.list_results(task, way)]
+        ways = evaluation.list_ways(task)
         values = [evaluation.find_mrr(task, way) for way in ways]
         bars = axis.barh(ways[::-1], values[::-1], color="#4c78a8")
         axis.bar_label(bars, fmt="%.3f", padding=2, fontsize=8)

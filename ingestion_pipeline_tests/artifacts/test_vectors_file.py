@@ -70,3 +70,10 @@ def test_an_array_that_is_no_map_is_left_alone() -> None:
     release_pages(vectors)
     release_pages(vectors[1:])
     assert vectors.all()
+
+
+def test_a_copy_on_write_map_would_lose_what_was_written(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.zeros((4, 4), np.float32))
+    copied = np.load(tmp_path / "v.npy", mmap_mode="c")
+    with pytest.raises(ValueError, match="without a loss"):
+        release_pages(copied)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ingestion_pipeline_tests.cli.home import KEY, CommandHome
+from ingestion_pipeline_tests.git_repositories import GitRepository
 from ingestion_pipeline_tests.training.histories import make_history
 
 
@@ -73,3 +74,21 @@ def test_bad_input_is_refused(home: CommandHome, offices: Path, tmp_path: Path) 
     result = home.invoke("encoder", "evaluate", tmp_path / "missing")
     assert result.exit_code == 2
     assert "does not exist" in result.output
+
+
+def test_a_damaged_encoder_is_listed_as_such(home: CommandHome) -> None:
+    folder = home.folder / ".data" / "encoders"
+    folder.mkdir(parents=True)
+    (folder / "mine-1.npz").write_bytes(b"PK not really")
+    shown = home.run("encoder", "list")
+    assert "mine-1.npz is no whole file of encoder weights" in shown
+    assert re.search(r"mine-1 +│ +│ damaged", shown)
+    assert re.search(r"hashbag-1 +│ yes", shown)
+
+
+def test_a_repository_that_measures_nothing_is_refused(home: CommandHome, tmp_path: Path) -> None:
+    git = GitRepository(tmp_path / "prose", {"a.md": "# A\n"})
+    git.commit({"a.md": "# A and more of it\n"}, "Say more of it")
+    assert "neither documented functions nor commits" in home.refuse(
+        "encoder", "evaluate", git.path
+    )

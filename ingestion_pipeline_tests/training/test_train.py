@@ -198,7 +198,7 @@ def test_an_evaluation_ranks_by_every_way(offices: Repository) -> None:
     evaluation = evaluate_repositories([offices], encoders)
     assert evaluation.find_mrr(Task.DOCSTRING, BM25) > 0.4
     assert evaluation.find_mrr(Task.CO_CHANGE, "history") == pytest.approx(1, abs=0.3)
-    assert set(evaluation.ranked[Task.MESSAGE]) == {"TF-IDF", BM25, "u dense", "u fused"}
+    assert set(evaluation.list_ways(Task.MESSAGE)) == {"TF-IDF", BM25, "u dense", "u fused"}
     ratio, low, high = evaluation.find_ratio(Task.MESSAGE, "u fused")
     assert low <= ratio <= high
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import qdrant_edge
@@ -13,6 +14,7 @@ from ingestion_pipeline.core.errors import (
     StoreMismatchError,
 )
 from ingestion_pipeline.core.points import CollectionSpec
+from ingestion_pipeline.points import edge_collection
 from ingestion_pipeline.points.edge_folder import EdgeFolder
 from ingestion_pipeline.points.edge_lock import EdgeLock
 from ingestion_pipeline.points.edge_store import EdgePointStore
@@ -264,3 +266,30 @@ def test_leftovers_of_a_killed_optimizer_are_removed(store: EdgePointStore, root
     leftover.mkdir(parents=True)
     assert store.count(CODE, EVERYTHING) == 0
     assert not leftover.exists()
+
+
+class TestOptimize:
+    """A write that was done is not called failed because a segment could not be sealed."""
+
+    class Shard:
+        def __init__(self, error: Exception | None) -> None:
+            self.error = error
+
+        def optimize(self) -> None:
+            if self.error is not None:
+                raise self.error
+
+    def optimize(self, error: Exception | None) -> None:
+        shard: Any = self.Shard(error)
+        edge_collection._optimize("code", shard)
+
+    def test_no_room_is_a_warning(self, caplog: pytest.LogCaptureFixture) -> None:
+        self.optimize(None)
+        assert caplog.text == ""
+        self.optimize(Exception("Not enough space available for optimization, needed: 220 MiB"))
+        assert "'code' takes more memory than it need: Not enough space" in caplog.text
+        assert "needed: 220 MiB. Free some space" in caplog.text
+
+    def test_anything_else_is_an_error(self) -> None:
+        with pytest.raises(Exception, match="segment is broken"):
+            self.optimize(Exception("segment is broken"))
