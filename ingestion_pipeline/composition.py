@@ -2,15 +2,19 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from ingestion_pipeline.cache import ContentCache
 from ingestion_pipeline.core.clock import Clock, SystemClock
+from ingestion_pipeline.core.code import SourceFile, TreeEntry
 from ingestion_pipeline.core.code_host import CodeHost
 from ingestion_pipeline.core.point_store import PointStore
 from ingestion_pipeline.core.points import CollectionSpec
@@ -28,7 +32,7 @@ from ingestion_pipeline.parse.limits import ParseLimits
 from ingestion_pipeline.parse.pool import ParsePool
 from ingestion_pipeline.points.build import POINTS_VERSION
 from ingestion_pipeline.settings import MEBIBYTE, Settings
-from ingestion_pipeline.sources.git import GitLimits, GitMirror
+from ingestion_pipeline.sources.git import GitLimits, GitMirror, MirrorDamagedError
 from ingestion_pipeline.sources.local import LocalCodeHost
 from ingestion_pipeline.state import open_state_store
 
@@ -100,6 +104,10 @@ class Services:
         """Embed a query; (D,) floats of unit length."""
         return [float(value) for value in self.encoder.encode_text(text)]
 
+    def relate(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return (B, R) float32 unit rows of what changes together, of (B, D) vectors ``text``."""
+        return self.encoder.relate(vectors)
+
     @property
     def collection(self) -> CollectionSpec:
         """The collection that code points of this encoder live in."""
@@ -170,6 +178,16 @@ class Services:
     def open_mirror(self, source: SourceId) -> GitMirror:
         """Return the bare mirror of a source."""
         return build_mirror(self.settings, source)
+
+    def read_blobs(self, source: str, blob_shas: Collection[str]) -> Mapping[str, bytes]:
+        """Return the contents of those blobs of a source that its mirror holds."""
+        mirror = self.open_mirror(SourceId.parse(source))
+        try:
+            present = mirror.read_sizes(blob_shas)
+            files = list(mirror.read_files(TreeEntry("", "100644", sha, -1) for sha in present))
+        except MirrorDamagedError:
+            return {}  # built anew by the next sync; nothing else rests on it
+        return {file.blob_sha: file.content for file in files if isinstance(file, SourceFile)}
 
     def close(self) -> None:
         """Close what was opened; the caches are brought back to their size."""

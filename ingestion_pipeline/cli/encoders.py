@@ -19,7 +19,7 @@ from ingestion_pipeline.embed.installed import (
     use_encoder,
 )
 from ingestion_pipeline.training.dataset import Repository
-from ingestion_pipeline.training.evaluate import BM25, evaluate_repositories, name_dense, name_fused
+from ingestion_pipeline.training.evaluate import evaluate_repositories
 from ingestion_pipeline.training.prepare import prepare_repository
 from ingestion_pipeline.training.report import (
     draw_curves,
@@ -30,6 +30,7 @@ from ingestion_pipeline.training.report import (
 from ingestion_pipeline.training.results import TrainingOptions
 from ingestion_pipeline.training.tasks import Task
 from ingestion_pipeline.training.train import train
+from ingestion_pipeline.training.ways import BM25, name_dense, name_fused
 
 _PATH = click.Path(exists=True, file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)

@@ -8,8 +8,10 @@ from ingestion_pipeline.cli.opening import console, open_command
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.embed.sparse import make_query_sparse
 from ingestion_pipeline.search.hits import ALL_KINDS, SearchFilters, SearchHit
+from ingestion_pipeline.search.related import RelatedSignals
 from ingestion_pipeline.search.search import search as search_words
 from ingestion_pipeline.search.search import search_like
+from ingestion_pipeline.search.snippets import add_snippets
 
 
 @click.command()
@@ -38,10 +40,16 @@ def search(
     with open_command() as services:
         if like:
             hits = search_like(
-                like, services.store, services.collection.name, filters=filters, limit=limit
+                like,
+                services.store,
+                services.collection.name,
+                filters=filters,
+                limit=limit,
+                signals=RelatedSignals(services.relate, services.state.find_relations),
             )
         else:
             hits = find_by_words(services, " ".join(words), filters, limit)
+        hits = add_snippets(hits, " ".join(words), services.read_blobs)
     print_hits(hits)
 
 
@@ -57,11 +65,12 @@ def find_by_words(
         services.collection.name,
         filters=filters,
         limit=limit,
+        find_relations=services.state.find_relations,
     )
 
 
 def print_hits(hits: Sequence[SearchHit]) -> None:
-    """Print hits, best first, two lines each."""
+    """Print hits, best first: where, why, and some lines of each."""
     if not hits:
         console.print("Nothing found. `ingestion-pipeline repositories` shows what is indexed.")
     for number, hit in enumerate(hits, start=1):
@@ -72,6 +81,12 @@ def print_hits(hits: Sequence[SearchHit]) -> None:
         console.print(title, markup=False, style="bold")
         detail = f"    {where}  {hit.language} {hit.kind}  {hit.score:.4f} ({hit.why})"
         console.print(detail, markup=False, style="dim")
+        for line_number, line in enumerate(hit.snippet.split("\n"), start=hit.snippet_line):
+            if hit.snippet:
+                text = show_text(f"    {line_number:>5} │ {line}")
+                console.print(
+                    text, markup=False, highlight=False, no_wrap=True, overflow="ellipsis"
+                )
 
 
 def show_text(text: str) -> str:

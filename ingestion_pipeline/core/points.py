@@ -87,6 +87,13 @@ class PointFilter:
 
     equals: Mapping[str, str | int | tuple[str, ...]]
 
+    def matches(self, payload: Mapping[str, Any]) -> bool:
+        """Return whether a point with this payload would be found."""
+        return all(
+            payload.get(name) in (wanted if isinstance(wanted, tuple) else (wanted,))
+            for name, wanted in self.equals.items()
+        )
+
 
 def make_point_id(source: SourceId, branch: str, document_id: str, part: str = "") -> str:
     """Return the UUIDv5 of a point.

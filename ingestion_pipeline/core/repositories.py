@@ -44,6 +44,16 @@ class SourceId:
     def __str__(self) -> str:
         return f"{self.kind}:{self.stable_id}"
 
+    @classmethod
+    def parse(cls, text: str) -> "SourceId":
+        """Return the source that ``str`` was called on.
+
+        Raises:
+            ValueError: No such kind of source.
+        """
+        kind, _, stable_id = text.partition(":")
+        return cls(SourceKind(kind), stable_id)
+
 
 @dataclass(frozen=True, slots=True)
 class HostedRepository:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from ingestion_pipeline.core.relations import FileRelations
 from ingestion_pipeline.core.repositories import (
     HostedRepository,
     RepositoryStatus,
@@ -286,11 +287,19 @@ class StateStore(ABC):
 
     @abstractmethod
     def remove_branch(self, source: SourceId, branch: str) -> None:
-        """Remove the branch's row and its documents."""
+        """Remove the branch's row, its documents and its relations."""
 
     @abstractmethod
     def count_points(self, source: SourceId, branch: str | None = None) -> int:
         """Return the number of points that documents and branch rows say the store holds."""
+
+    @abstractmethod
+    def set_relations(self, source: SourceId, branch: str, relations: FileRelations) -> None:
+        """Replace what is known of how the branch's files belong together."""
+
+    @abstractmethod
+    def find_relations(self, source: SourceId, branch: str) -> FileRelations | None:
+        """Return how the branch's files belong together; None where nobody has said so."""
 
     # -- when to ask hosts
 

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from ingestion_pipeline.indexing.handles import ClonedBranch, ClonedRepository
 from ingestion_pipeline.indexing.planning import BranchPlan, Planner
 from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.record_cache import RecordCache
+from ingestion_pipeline.indexing.relations import save_commits
 from ingestion_pipeline.indexing.rules import DEFAULT_OPTIONS, SyncOptions
 from ingestion_pipeline.indexing.target import IndexTarget
 from ingestion_pipeline.indexing.work_disk import explaining_full_disk
 from ingestion_pipeline.sources.git import GitMirror
+from ingestion_pipeline.sources.git.commits import Commit
 
 # A failed run can be taken up again for this long; then its work files are swept.
 WORK_FOLDER_LIFETIME = timedelta(days=3)
@@ -57,9 +60,12 @@ def clone_repository(
     missing = tuple(branch for branch in wanted if branch not in fetched.heads)
     planner = Planner(repository, target, mirror, source, options)
     plans = [planner.plan_branch(*head) for head in sorted(fetched.heads.items())]
+    changed = {plan.branch: plan.head_sha for plan in plans if not plan.is_unchanged}
+    progress.start(0, "fetching changes")
+    commits, _ = mirror.list_commits(source, changed) if fetched.is_filtered else ({}, "")
     with explaining_full_disk(work_folder):
         branches = tuple(
-            _begin_branch(plan, work_folder / f"branch-{number}")
+            _begin_branch(plan, work_folder / f"branch-{number}", commits.get(plan.branch, []))
             for number, plan in enumerate(plans)
         )
     progress.start(0, "fetching blobs")
@@ -78,7 +84,7 @@ def clone_repository(
     )
 
 
-def _begin_branch(plan: BranchPlan, folder: Path) -> ClonedBranch:
+def _begin_branch(plan: BranchPlan, folder: Path, commits: Sequence[Commit]) -> ClonedBranch:
     """Make the branch's work folder, with what has to be done in it."""
     folder.mkdir(parents=True, exist_ok=True)
     branch = ClonedBranch(
@@ -94,6 +100,7 @@ def _begin_branch(plan: BranchPlan, folder: Path) -> ClonedBranch:
     )
     if plan.changes is not None and not plan.is_unchanged:
         save_changes(branch.changes_path, plan.changes)
+        save_commits(branch, commits)
     return branch
 
 

@@ -21,6 +21,7 @@ from ingestion_pipeline.indexing.handles import ClonedBranch, EmbeddedRepository
 from ingestion_pipeline.indexing.layout import VectorLayout, save_layout
 from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
+from ingestion_pipeline.indexing.relations import make_relations
 from ingestion_pipeline.indexing.words import WordEmbedder
 from ingestion_pipeline.indexing.work_disk import explaining_full_disk
 
@@ -102,6 +103,7 @@ class _EmbedStep:
         words_path = branch.folder / "words.npy"
         with RecordsReader(branch.records_path) as reader:
             structure = build_structure(self._tally(reader.iterate_structures()))
+            make_relations(branch, structure)
             layout = VectorLayout.of(structure, reader.entries)
             encoder = self._load_encoder()
             words = WordEmbedder(encoder, reader, self._records, self._vectors, self._progress)

@@ -41,6 +41,16 @@ class ClonedBranch:
         return self.folder / "changes.msgpack"
 
     @property
+    def commits_path(self) -> Path:
+        """Which files the newest commits changed."""
+        return self.folder / "commits.msgpack"
+
+    @property
+    def relations_path(self) -> Path:
+        """How the files belong together."""
+        return self.folder / "relations"
+
+    @property
     def records_path(self) -> Path:
         """The parser's records of all files."""
         return self.folder / "records"

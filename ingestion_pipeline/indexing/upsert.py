@@ -29,6 +29,7 @@ from ingestion_pipeline.indexing.layout import VectorLayout, load_layout
 from ingestion_pipeline.indexing.parse import read_skipped
 from ingestion_pipeline.indexing.planning import make_context, make_document_context
 from ingestion_pipeline.indexing.progress import Progress
+from ingestion_pipeline.indexing.relations import load_relations
 from ingestion_pipeline.indexing.target import IndexTarget
 from ingestion_pipeline.points.build import (
     BranchContext,
@@ -178,6 +179,7 @@ class _UpsertStep:
             )
             part = self._writer.write_documents(documents, changes.deleted)
         _add_counts(self._counts, part)
+        self._target.state.set_relations(self._source, branch.branch, load_relations(branch))
         of_files = vectors[: layout.file_count]
         point = self._make_repository_point(of_files)
         self._writer.finish(point, self._make_row(layout))

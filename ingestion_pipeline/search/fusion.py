@@ -7,7 +7,7 @@ import numpy as np
 
 from ingestion_pipeline.core.points import ScoredPoint
 from ingestion_pipeline.search.hits import SearchHit, get_text
-from ingestion_pipeline.search.scores import standardize
+from ingestion_pipeline.search.scores import Scores, standardize
 
 Identity = tuple[str, str, str]
 
@@ -25,6 +25,28 @@ def collapse(points: Iterable[ScoredPoint]) -> dict[Identity, list[ScoredPoint]]
     return groups
 
 
+Groups = Mapping[Identity, Sequence[ScoredPoint]]
+
+
+def merge(answers: Iterable[Groups]) -> dict[Identity, list[ScoredPoint]]:
+    """Return what stands in any of the answers."""
+    found: dict[Identity, list[ScoredPoint]] = {}
+    for groups in answers:
+        for identity, group in groups.items():
+            found.setdefault(identity, []).extend(group)
+    return found
+
+
+def list_scores(found: Iterable[Identity], groups: Groups) -> Scores:
+    """Return (C,) the best score of each, -inf where the answer has none."""
+    return np.array([groups[one][0].score if one in groups else -np.inf for one in found])
+
+
+def rank_places(groups: Groups, name: str) -> dict[Identity, str]:
+    """Return what ``why`` says of each place in an answer."""
+    return {one: f"{name} #{rank}" for rank, one in enumerate(groups, start=1)}
+
+
 def fuse(
     answers: Mapping[str, Sequence[ScoredPoint]], weights: Mapping[str, float]
 ) -> list[SearchHit]:
@@ -40,28 +62,32 @@ def fuse(
         Hits, best first; equal ones by repository, path and symbol.
     """
     folded = {name: collapse(answer) for name, answer in answers.items()}
-    found: dict[Identity, list[ScoredPoint]] = {}
-    for groups in folded.values():
-        for identity, group in groups.items():
-            found.setdefault(identity, []).extend(group)
+    found = merge(folded.values())
     fused = np.zeros(len(found))
     for name, groups in folded.items():
-        scores = np.array(
-            [groups[one][0].score if one in groups else -np.inf for one in found], np.float64
-        )
-        fused += weights[name] * standardize(scores)
-    ranks = {
-        name: {one: rank for rank, one in enumerate(groups, start=1)}
-        for name, groups in folded.items()
-    }
+        fused += weights[name] * standardize(list_scores(found, groups))
+    places = [rank_places(groups, name) for name, groups in folded.items()]
+    return make_hits(found, fused, places)
+
+
+def make_hits(
+    found: Groups, scores: Scores, reasons: Sequence[Mapping[Identity, str]]
+) -> list[SearchHit]:
+    """Return hits, best first; equal ones by repository, path and symbol.
+
+    Args:
+        found: Branches of one file or symbol together, the best first.
+        scores: (C,) of each.
+        reasons: For every signal, what it says of those that it found.
+    """
     hits = [
-        _make_hit(points, float(score), {n: of[one] for n, of in ranks.items() if one in of})
-        for (one, points), score in zip(found.items(), fused, strict=True)
+        _make_hit(points, float(score), [of[one] for of in reasons if one in of])
+        for (one, points), score in zip(found.items(), scores, strict=True)
     ]
     return sorted(hits, key=lambda hit: (-hit.score, hit.repo, hit.path, hit.symbol))
 
 
-def _make_hit(points: Sequence[ScoredPoint], score: float, ranks: Mapping[str, int]) -> SearchHit:
+def _make_hit(points: Sequence[ScoredPoint], score: float, reasons: Sequence[str]) -> SearchHit:
     best, payload = points[0], points[0].payload
     branch = get_text(payload, "branch")
     branches = {get_text(point.payload, "branch") for point in points} - {branch}
@@ -78,5 +104,7 @@ def _make_hit(points: Sequence[ScoredPoint], score: float, ranks: Mapping[str, i
         start_line=int(payload.get("start_line") or 0),
         end_line=int(payload.get("end_line") or 0),
         score=score,
-        why=", ".join(f"{name} #{rank}" for name, rank in ranks.items()),
+        why=", ".join(reasons),
+        source=get_text(payload, "source"),
+        blob_sha=get_text(payload, "blob_sha"),
     )

@@ -11,7 +11,8 @@ from ingestion_pipeline.core.points import PointFilter
 FILE_KIND = "file"
 REPOSITORY_KIND = "repository"
 # A repository's own point is the mean of its files and would stand high in every answer.
-DEFAULT_KINDS = (FILE_KIND, *(kind.value for kind in SymbolKind))
+SYMBOL_KINDS = tuple(kind.value for kind in SymbolKind)
+DEFAULT_KINDS = (FILE_KIND, *SYMBOL_KINDS)
 ALL_KINDS = (*DEFAULT_KINDS, REPOSITORY_KIND)
 
 LONGEST_ANSWER = 1000
@@ -53,7 +54,12 @@ class SearchHit:
         end_line: 1-based, inclusive; 0 when the payload has none.
         score: Standard deviations above the candidates' mean, summed over the signals; compares
             within one answer only.
-        why: Its places in the two answers, for example ``dense #3, words #1``.
+        why: What found it, and its place there: ``dense #3, words #1``; for a file also the symbol
+            that it was found through, references and common commits.
+        source: Whose it is.
+        blob_sha: Git object id of the file, "" for a repository's own point.
+        snippet: Some lines of it, "" where nobody has read them.
+        snippet_line: Number of the first one, 1-based; 0 without a snippet.
     """
 
     id: str
@@ -69,6 +75,10 @@ class SearchHit:
     end_line: int
     score: float
     why: str
+    source: str = ""
+    blob_sha: str = ""
+    snippet: str = ""
+    snippet_line: int = 0
 
 
 def make_filter(filters: SearchFilters) -> PointFilter:

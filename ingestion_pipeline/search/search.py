@@ -1,14 +1,24 @@
 """Search by words, and by likeness to something that is indexed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from ingestion_pipeline.core.errors import InvalidQueryError
 from ingestion_pipeline.core.point_store import PointStore
-from ingestion_pipeline.core.points import ScoredPoint, SparseVector
-from ingestion_pipeline.core.terms import split_text
-from ingestion_pipeline.search.fusion import Identity, collapse, fuse, identify
-from ingestion_pipeline.search.hits import SearchFilters, SearchHit, check_limit, make_filter
+from ingestion_pipeline.core.points import PointFilter, ScoredPoint, SparseVector
+from ingestion_pipeline.core.terms import hash_term, split_text
+from ingestion_pipeline.search.files import FindRelations, rank_files
+from ingestion_pipeline.search.fusion import collapse, fuse, identify
+from ingestion_pipeline.search.hits import (
+    FILE_KIND,
+    SYMBOL_KINDS,
+    SearchFilters,
+    SearchHit,
+    check_limit,
+    make_filter,
+)
 from ingestion_pipeline.search.reference import find_point, parse_reference
+from ingestion_pipeline.search.related import RelatedSignals, search_related
 from ingestion_pipeline.search.scores import CANDIDATES, DENSE_WEIGHT
 
 TextEncoder = Callable[[str], Sequence[float]]
@@ -33,8 +43,12 @@ def search(
     *,
     filters: SearchFilters = _ANY,
     limit: int = 10,
+    find_relations: FindRelations | None = None,
 ) -> list[SearchHit]:
     """Find files and symbols by words, over both vectors.
+
+    Where only files are asked for, they are also found through their symbols and, if it is known,
+    through what the commits that changed them say.
 
     Args:
         words: Prose or identifiers.
@@ -44,6 +58,7 @@ def search(
         collection: Name; one that does not exist has no hits.
         filters: Conditions on the hits.
         limit: Most hits to return.
+        find_relations: Tells how the files of a branch belong together; None for nobody.
 
     Returns:
         Hits, best first.
@@ -54,9 +69,14 @@ def search(
         AuthenticationError: From the store.
     """
     _check_words(words)
-    dense, sparse = encode_text(words), make_query_sparse(words)
-    weights = {"dense": DENSE_WEIGHT, "words": 1.0}
-    return _search_both(store, collection, dense, sparse, filters, limit, weights)
+    check_limit(limit)
+    query = _Query(store, collection, encode_text(words), make_query_sparse(words))
+    answers = query.ask(make_filter(filters), limit)
+    if filters.kinds == (FILE_KIND,):
+        of_symbols = query.ask(make_filter(replace(filters, kinds=SYMBOL_KINDS)), limit)
+        terms = [hash_term(term) for term in split_text(words)]
+        return rank_files(answers, of_symbols, terms, find_relations)[:limit]
+    return fuse(answers, {"dense": DENSE_WEIGHT, "words": 1.0})[:limit]
 
 
 def search_like(
@@ -67,8 +87,9 @@ def search_like(
     filters: SearchFilters = _ANY,
     found_in: SearchFilters | None = None,
     limit: int = 10,
+    signals: RelatedSignals | None = None,
 ) -> list[SearchHit]:
-    """Find what is like an indexed file or symbol; itself, on any branch, is left out.
+    """Find what is like an indexed symbol or related to a file; itself, on any branch, goes.
 
     Args:
         reference: ``path`` or ``path::symbol``.
@@ -78,6 +99,7 @@ def search_like(
         found_in: Repository and branch of the reference itself, where its path stands in several;
             None for those of ``filters``.
         limit: Most hits to return.
+        signals: What is known of files besides their points; None for likeness alone.
 
     Returns:
         Hits, best first.
@@ -88,11 +110,19 @@ def search_like(
         PointStoreUnavailableError: From the store.
         AuthenticationError: From the store.
     """
+    check_limit(limit)
+    where = make_filter(filters)
     point = find_point(parse_reference(reference), store, collection, found_in or filters)
-    dense, sparse = point.dense or (), point.sparse or SparseVector((), ())
     itself = identify(point.payload)
-    weights = {"dense": 1.0, "words": 1.0}
-    return _search_both(store, collection, dense, sparse, filters, limit, weights, itself)
+    if signals is not None and point.payload.get("kind") == FILE_KIND:
+        return search_related(point, store, collection, where, signals, limit)
+    query = _Query(store, collection, point.dense or (), point.sparse or SparseVector((), ()))
+    answers = query.ask(where, limit + 1)
+    others = {
+        name: [p for p in points if identify(p.payload) != itself]
+        for name, points in answers.items()
+    }
+    return fuse(others, {"dense": 1.0, "words": 1.0})[:limit]
 
 
 def _check_words(words: str) -> None:
@@ -105,29 +135,31 @@ def _check_words(words: str) -> None:
         )
 
 
-def _search_both(
-    store: PointStore,
-    collection: str,
-    dense: Sequence[float],
-    sparse: SparseVector,
-    filters: SearchFilters,
-    limit: int,
-    weights: Mapping[str, float],
-    leave_out: Identity | None = None,
-) -> list[SearchHit]:
-    check_limit(limit)
-    where = make_filter(filters)
-    ways: dict[str, _Ask] = {}
-    if any(dense):
-        ways["dense"] = lambda count: store.search_dense(collection, dense, where, count)
-    if sparse.indices:
-        ways["words"] = lambda count: store.search_sparse(collection, sparse, where, count)
-    needed = limit + (leave_out is not None)
-    answers: Mapping[str, Sequence[ScoredPoint]] = {
-        name: [p for p in _ask_enough(ask, needed) if identify(p.payload) != leave_out]
-        for name, ask in ways.items()
-    }
-    return fuse(answers, weights)[:limit]
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """One thing that is looked for, as both vectors.
+
+    Args:
+        store: Where the points are.
+        collection: Name.
+        dense: (D,) or empty.
+        sparse: Or empty.
+    """
+
+    store: PointStore
+    collection: str
+    dense: Sequence[float]
+    sparse: SparseVector
+
+    def ask(self, where: PointFilter, needed: int) -> dict[str, list[ScoredPoint]]:
+        """Return the best points by each vector, ``needed`` different things at least."""
+        store, collection = self.store, self.collection
+        ways: dict[str, _Ask] = {}
+        if any(self.dense):
+            ways["dense"] = lambda count: store.search_dense(collection, self.dense, where, count)
+        if self.sparse.indices:
+            ways["words"] = lambda count: store.search_sparse(collection, self.sparse, where, count)
+        return {name: _ask_enough(ask, needed) for name, ask in ways.items()}
 
 
 def _ask_enough(ask: _Ask, needed: int) -> list[ScoredPoint]:

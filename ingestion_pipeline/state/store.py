@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
+from ingestion_pipeline.core.relations import FileRelations
 from ingestion_pipeline.core.repositories import (
     HostedRepository,
     RepositoryStatus,
@@ -24,6 +25,7 @@ from ingestion_pipeline.core.state import (
 )
 from ingestion_pipeline.state import documents, history, tracked
 from ingestion_pipeline.state import progress as progress_rows
+from ingestion_pipeline.state import relations as relation_rows
 from ingestion_pipeline.state import schedules as schedule_rows
 from ingestion_pipeline.state.database_url import is_sqlite
 from ingestion_pipeline.state.engine import begin_transaction
@@ -82,6 +84,7 @@ class SqlStateStore(StateStore):
         """Remove everything known of a source except its history."""
         with self._writing() as connection:
             documents.remove(connection, source)
+            relation_rows.remove(connection, source)
             schedule_rows.remove(connection, source)
             tracked.remove(connection, source)
 
@@ -169,14 +172,25 @@ class SqlStateStore(StateStore):
             documents.commit_branch(connection, source, indexed)
 
     def remove_branch(self, source: SourceId, branch: str) -> None:
-        """Remove the branch's row and its documents."""
+        """Remove the branch's row, its documents and its relations."""
         with self._writing() as connection:
             documents.remove(connection, source, branch)
+            relation_rows.remove(connection, source, branch)
 
     def count_points(self, source: SourceId, branch: str | None = None) -> int:
         """Return the points of the documents, and one for each branch that was finished."""
         with self._reading() as connection:
             return documents.count_points(connection, source, branch)
+
+    def set_relations(self, source: SourceId, branch: str, relations: FileRelations) -> None:
+        """Replace what is known of how the branch's files belong together."""
+        with self._writing() as connection:
+            relation_rows.save(connection, source, branch, relations)
+
+    def find_relations(self, source: SourceId, branch: str) -> FileRelations | None:
+        """Return how the branch's files belong together; None where nobody has said so."""
+        with self._reading() as connection:
+            return relation_rows.find(connection, source, branch)
 
     def list_check_schedules(self) -> Mapping[SourceId, CheckSchedule]:
         """Return the schedules of all sources; one that was never checked is absent."""

@@ -137,6 +137,16 @@ document_states = Table(
     Column("vectors", LargeBinary, nullable=False, server_default=text("''")),
 )
 
+# Derived, and read by queries alone: a row a branch, packed, because only wholes are ever written.
+file_relations = Table(
+    "file_relations",
+    metadata,
+    _text("source_kind", primary_key=True),
+    _text("source_id", primary_key=True),
+    _text("branch", primary_key=True),
+    Column("relations", LargeBinary, nullable=False),
+)
+
 ingestion_history = Table(
     "ingestion_history",
     metadata,

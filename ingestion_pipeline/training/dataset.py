@@ -69,7 +69,8 @@ class Repository:
         documented: (Q,) int64, functions and classes with a docstring of their own.
         docstrings: Term ids of each one's first paragraph.
         later: Commits after the snapshot.
-        earlier: Commits before it.
+        earlier: Commits before it, newest first.
+        recent: How many of them a sync would know, being among the newest commits.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Repository:
     docstrings: Lists
     later: Changes
     earlier: Changes
+    recent: int
 
     @property
     def node_count(self) -> int:

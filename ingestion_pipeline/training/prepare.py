@@ -11,20 +11,23 @@ from ingestion_pipeline.core.errors import RepositoryUnavailableError
 from ingestion_pipeline.core.graph import CodeGraph, NodeType
 from ingestion_pipeline.core.terms import hash_term, split_text
 from ingestion_pipeline.graph import build_graph
+from ingestion_pipeline.graph.relations import MOST_FILES_OF_A_CHANGE
 from ingestion_pipeline.parse.files import parse_file
 from ingestion_pipeline.parse.ignore import IgnoreRules
 from ingestion_pipeline.parse.languages import MARKDOWN, TEXT
 from ingestion_pipeline.parse.selection import select_entries
 from ingestion_pipeline.sources.git import GitLimits
+from ingestion_pipeline.sources.git.commits import (
+    MOST_COMMITS_LISTED,
+    Commit,
+    choose_snapshot,
+    list_commits,
+)
 from ingestion_pipeline.sources.git.trees import list_tree, read_files, read_sizes
 from ingestion_pipeline.sources.local.refs import find_git_dir
-from ingestion_pipeline.training.commits import Commit, choose_snapshot, list_commits
 from ingestion_pipeline.training.dataset import Changes, Lists, Repository
 
 MOST_COMMITS = 6_000
-# A commit that touches more is a sweep: a new licence header, another formatter.
-_MOST_FILES_CHANGED = 12
-_MOST_FILES_OF_A_CHANGE = 8
 _LEAST_MESSAGE_TERMS = 2
 _LEAST_DOCSTRING_TERMS = 3
 _MOST_DOCSTRING_WORDS = 40
@@ -94,6 +97,7 @@ def _make_repository(
         docstrings=Lists.of(docstrings),
         later=_list_changes(later, places),
         earlier=_list_changes(earlier, places),
+        recent=len(_list_changes(earlier[:MOST_COMMITS_LISTED], places)),
     )
 
 
@@ -126,8 +130,7 @@ def _list_changes(commits: Sequence[Commit], places: dict[str, int]) -> Changes:
     files: list[list[int]] = []
     for commit in commits:
         changed = [places[path] for path in commit.modified if path in places]
-        is_sweep = commit.changed_count > _MOST_FILES_CHANGED
-        if is_sweep or not 1 <= len(changed) <= _MOST_FILES_OF_A_CHANGE:
+        if commit.is_sweep or not 1 <= len(changed) <= MOST_FILES_OF_A_CHANGE:
             continue
         terms = [hash_term(term) for term in split_text(commit.message)]
         messages.append(terms if len(set(terms)) >= _LEAST_MESSAGE_TERMS else [])

@@ -3,9 +3,10 @@
 import io
 from collections.abc import Sequence
 
-from ingestion_pipeline.training.evaluate import BM25, Evaluation
+from ingestion_pipeline.training.evaluate import Evaluation
 from ingestion_pipeline.training.results import TrainingCurves
 from ingestion_pipeline.training.tasks import Task
+from ingestion_pipeline.training.ways import BM25
 
 
 def write_table(evaluation: Evaluation) -> str:

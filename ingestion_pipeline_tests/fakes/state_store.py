@@ -11,6 +11,7 @@ from ingestion_pipeline.core.errors import (
     RepositoryBusyError,
     RepositoryNotTrackedError,
 )
+from ingestion_pipeline.core.relations import FileRelations
 from ingestion_pipeline.core.repositories import (
     HostedRepository,
     RepositoryStatus,
@@ -53,6 +54,7 @@ class FakeStateStore(StateStore):
         self._syncs = {record.run_id: record for record in syncs}
         self._schedules = dict(schedules or {})
         self._progress: dict[str, SyncProgress] = {}
+        self._relations: dict[tuple[SourceId, str], FileRelations] = {}
         self._held: set[str] = set()
         self._closed = False
 
@@ -110,8 +112,9 @@ class FakeStateStore(StateStore):
             self._rows.pop(source, None)
             self._branches.pop(source, None)
             self._schedules.pop(source, None)
-            for key in [key for key in self._documents if key[0] == source]:
-                del self._documents[key]
+            for rows in (self._documents, self._relations):
+                for key in [key for key in rows if key[0] == source]:
+                    del rows[key]
 
     def move_partition_key(self, source: SourceId, key: str) -> TrackedRepository | None:
         with self._mutex:
@@ -212,6 +215,7 @@ class FakeStateStore(StateStore):
         with self._mutex:
             self._branches.get(source, {}).pop(branch, None)
             self._documents.pop((source, branch), None)
+            self._relations.pop((source, branch), None)
 
     def count_points(self, source: SourceId, branch: str | None = None) -> int:
         with self._mutex:
@@ -223,6 +227,14 @@ class FakeStateStore(StateStore):
                 + sum(len(d.points) for d in self.list_documents(source, name).values())
                 for name in names
             )
+
+    def set_relations(self, source: SourceId, branch: str, relations: FileRelations) -> None:
+        with self._mutex:
+            self._relations[source, branch] = relations
+
+    def find_relations(self, source: SourceId, branch: str) -> FileRelations | None:
+        with self._mutex:
+            return self._relations.get((source, branch))
 
     # -- when to ask hosts
 

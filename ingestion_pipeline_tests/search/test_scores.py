@@ -5,7 +5,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ingestion_pipeline.search.scores import fuse_related, fuse_words, keep_best, standardize
+from ingestion_pipeline.search.scores import (
+    fuse_related,
+    fuse_words,
+    keep_best,
+    standardize,
+    support_files,
+)
 
 SCORES = st.lists(st.floats(-100, 100), min_size=1, max_size=30).map(np.array)
 
@@ -38,8 +44,22 @@ def test_a_signal_that_tells_nothing_apart_changes_nothing() -> None:
 
 def test_shared_commits_and_edges_lift_a_file() -> None:
     same, none = np.array([1.0, 1.0, 1.0]), np.zeros(3)
-    assert fuse_related(same, same, np.array([0.0, 2, 0]), none).argmax() == 1
-    assert fuse_related(same, same, np.array([0.0, 2, 0]), np.array([0, 0, 5.0])).argmax() == 2
+    edges = np.array([0.0, 2, 0])
+    assert fuse_related(same, same, edges, none, none).argmax() == 1
+    assert fuse_related(same, same, edges, np.array([0, 0, 5.0]), none).argmax() == 2
+    assert fuse_related(same, same, none, none, np.array([3.0, 0, 0])).argmax() == 0
+
+
+def test_a_file_is_found_through_its_best_symbol() -> None:
+    files = np.array([1.0, 0.9, 0.0])
+    words, dense = np.array([9.0, 1, 1, 1]), np.array([0.9, 0.1, 0.1, 0.1])
+    owners = np.array([1, 0, 0, -1])
+    supported = support_files(files, words, dense, owners)
+    assert supported.argmax() == 1
+    # One without symbols stands as one whose symbols are the worst.
+    assert supported[0] - supported[2] == pytest.approx(1)
+    nothing = np.zeros(0)
+    assert support_files(files, nothing, nothing, np.zeros(0, np.int64)).tolist() == files.tolist()
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

@@ -48,6 +48,8 @@ def test_a_hit_says_what_where_and_why():
         end_line=9,
         score=hits[0].score,
         why="dense #1, words #1",
+        source="github:o/one",
+        blob_sha="b1",
     )
     assert hits[0].score > 0 > hits[1].score
 

@@ -3,6 +3,9 @@
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import numpy as np
+
+from ingestion_pipeline.core.relations import FileRelations, FileWords
 from ingestion_pipeline.core.repositories import (
     HostedRepository,
     SourceId,
@@ -76,3 +79,21 @@ def make_sync(run_id: str, minutes: int = 0, **changes: Any) -> SyncRecord:
         "points_embedded": 7,
     }
     return SyncRecord(run_id=run_id, **{**values, **changes})
+
+
+def make_relations(paths: list[str]) -> FileRelations:
+    """Return relations of the first file with the others: references with the second, commits with
+    the third."""
+    count = len(paths)
+    return FileRelations(
+        paths,
+        np.array([[0], [1], [2]] if count > 1 else np.zeros((3, 0)), np.int32),
+        np.array([[0], [2], [3]] if count > 2 else np.zeros((3, 0)), np.int32),
+        np.array([1.5] if count > 2 else [], np.float32),
+        np.arange(count, dtype=np.float32) + np.float32(0.5),
+        FileWords(
+            np.array([0, *[2] * count], np.int64),
+            np.array([7, 2**32 - 1], np.int64),
+            np.array([1, 70_000], np.int64),
+        ),
+    )

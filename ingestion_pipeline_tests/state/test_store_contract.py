@@ -10,6 +10,7 @@ from ingestion_pipeline.core.errors import (
     RepositoryBusyError,
     RepositoryNotTrackedError,
 )
+from ingestion_pipeline.core.relations import Neighbour
 from ingestion_pipeline.core.repositories import RepositoryStatus, SourceId, SourceKind
 from ingestion_pipeline.core.state import (
     CheckSchedule,
@@ -24,6 +25,7 @@ from ingestion_pipeline_tests.state.samples import (
     make_branch,
     make_document,
     make_hosted,
+    make_relations,
     make_repository,
     make_source,
     make_sync,
@@ -420,6 +422,36 @@ def test_removing_a_branch_leaves_the_others(store: StateStore) -> None:
     assert store.list_branch_names(make_source()) == ["main"]
     assert list(store.list_documents(make_source(), "main")) == ["a"]
     assert store.list_documents(make_source(), "next") == {}
+
+
+def test_relations_come_back_as_they_went_in(store: StateStore) -> None:
+    relations = make_relations(["a.py", "deep/ü\\xff.py", "z.py"])
+    store.set_relations(make_source(), "main", make_relations(["old.py"]))
+    store.set_relations(make_source(), "main", relations)
+    found = store.find_relations(make_source(), "main")
+    assert found is not None
+    assert found.paths == relations.paths
+    assert found.find_neighbours("a.py") == {
+        "deep/ü\\xff.py": Neighbour(2),
+        "z.py": Neighbour(0, 3, 1.5),
+    }
+    assert [found.get_activity(path) for path in found.paths] == [0.5, 1.5, 2.5]
+    assert found.said.offsets.tolist() == [0, 2, 2, 2]
+    assert found.said.term_ids.tolist() == [7, 2**32 - 1]
+    assert found.said.counts.tolist() == [1, 70_000]
+    assert store.find_relations(make_source(), "other") is None
+    assert store.find_relations(make_source(8), "main") is None
+
+
+def test_relations_go_with_their_branch_and_their_source(store: StateStore) -> None:
+    for branch in ("main", "next", "old"):
+        store.set_relations(make_source(), branch, make_relations(["a.py"]))
+    store.remove_branch(make_source(), "next")
+    assert store.find_relations(make_source(), "next") is None
+    assert store.find_relations(make_source(), "main") is not None
+    store.forget_source(make_source())
+    assert store.find_relations(make_source(), "main") is None
+    assert store.find_relations(make_source(), "old") is None
 
 
 def test_points_are_those_of_documents_and_finished_branches(store: StateStore) -> None:

@@ -8,7 +8,7 @@ import pytest
 from ingestion_pipeline.core.errors import RepositoryNotFoundError, RepositoryUnavailableError
 from ingestion_pipeline.core.graph import NodeType
 from ingestion_pipeline.core.terms import hash_term, split_text
-from ingestion_pipeline.training.commits import (
+from ingestion_pipeline.sources.git.commits import (
     Commit,
     choose_snapshot,
     clean_message,

@@ -10,17 +10,14 @@ from ingestion_pipeline.core.errors import ConfigurationError
 from ingestion_pipeline.embed.encoder import Encoder
 from ingestion_pipeline.embed.weights import EncoderWeights, make_untrained_weights
 from ingestion_pipeline.training.chunks import cut_repository, make_chunk
+from ingestion_pipeline.training.corpus import make_corpus
 from ingestion_pipeline.training.dataset import Changes, Lists, Repository
-from ingestion_pipeline.training.evaluate import (
-    BM25,
-    count_changes,
-    count_edges,
-    evaluate_repositories,
-)
+from ingestion_pipeline.training.evaluate import evaluate_repositories
 from ingestion_pipeline.training.model import Model, normalize
 from ingestion_pipeline.training.results import TrainingOptions
 from ingestion_pipeline.training.tasks import Task, make_queries
 from ingestion_pipeline.training.train import train
+from ingestion_pipeline.training.ways import BM25, HISTORY, NEIGHBOURS, hide_itself, rank_related
 
 OPTIONS = TrainingOptions(steps=6, evaluate_every=3, learning_rate=3e-3)
 
@@ -185,12 +182,13 @@ def test_every_node_is_in_a_chunk_of_each_cut(offices: Repository) -> None:
 
 def test_neighbours_and_history_are_counted_both_ways(offices: Repository) -> None:
     queries = make_queries(offices, Task.CO_CHANGE)
-    edges, changes = count_edges(offices, queries), count_changes(offices, queries)
-    assert (changes[np.arange(len(queries)), queries.asked] == 0).all()
+    ways = rank_related(offices, make_corpus(offices, queries.candidates), queries, {})
+    assert (ways[HISTORY][np.arange(len(queries)), queries.asked] == 0).all()
+    hide_itself(queries, ways)
     for row, relevant in enumerate(queries.relevant):
         # A topic and its test import each other and change together.
-        assert edges[row].argmax() in relevant
-        assert changes[row].argmax() in relevant
+        assert ways[NEIGHBOURS][row].argmax() in relevant
+        assert ways[HISTORY][row].argmax() in relevant
 
 
 def test_an_evaluation_ranks_by_every_way(offices: Repository) -> None:
@@ -201,6 +199,18 @@ def test_an_evaluation_ranks_by_every_way(offices: Repository) -> None:
     assert set(evaluation.list_ways(Task.MESSAGE)) == {"TF-IDF", BM25, "u dense", "u fused"}
     ratio, low, high = evaluation.find_ratio(Task.MESSAGE, "u fused")
     assert low <= ratio <= high
+
+
+def test_in_one_collection_others_get_in_the_way(offices: Repository) -> None:
+    encoders = {"u": Encoder(make_untrained_weights(), "cpu")}
+    evaluation = evaluate_repositories([offices, offices], encoders, pool=True)
+    for task in (Task.DOCSTRING, Task.MESSAGE):
+        assert len(evaluation.pooled[task]) == 2
+        # Each has a twin in the other repository, and of two equal ones the middle place counts.
+        for way in ("TF-IDF", BM25, "u dense", "u fused"):
+            assert 0.3 < evaluation.find_kept_share(task, way) < 0.9
+    alone = evaluate_repositories([offices], encoders, pool=True)
+    assert alone.pooled == {}
 
 
 def test_tasks_without_queries_are_left_out(offices: Repository) -> None:

@@ -15,6 +15,7 @@ from ingestion_pipeline.core.code_host import FetchSource
 from ingestion_pipeline.core.errors import HostNotAllowedError, RepositoryBusyError
 from ingestion_pipeline.sources.git import history, mirror_files, remote, trees
 from ingestion_pipeline.sources.git.blobs import BlobRequest, FetchedBlobs
+from ingestion_pipeline.sources.git.commits import MOST_COMMITS_LISTED, Commit, list_commits
 from ingestion_pipeline.sources.git.environment import find_protocol
 from ingestion_pipeline.sources.git.failures import make_size_error, make_unexplained_error
 from ingestion_pipeline.sources.git.history import CommitCount
@@ -22,6 +23,7 @@ from ingestion_pipeline.sources.git.limits import GitLimits
 from ingestion_pipeline.sources.git.mirror_files import Manifest, MirrorDamagedError
 from ingestion_pipeline.sources.git.packs import MergeFailedError, merge_packs
 from ingestion_pipeline.sources.git.remote import FetchedHeads, UnexplainedFailureError
+from ingestion_pipeline.sources.git.side_repository import SideRepository
 
 _logger = logging.getLogger(__name__)
 _UNFILTERED_NOTE = (
@@ -44,6 +46,7 @@ class FetchResult:
         rebuilt_because: Why the mirror was built from nothing, "" when it was only brought up to
             date.
         notes: What an operator should know about the server.
+        is_filtered: Whether the server left out what it was asked to leave out.
     """
 
     heads: Mapping[str, str]
@@ -52,6 +55,7 @@ class FetchResult:
     duration_seconds: float
     rebuilt_because: str = ""
     notes: tuple[str, ...] = ()
+    is_filtered: bool = True
 
 
 class GitMirror:
@@ -114,6 +118,7 @@ class GitMirror:
         return FetchResult(
             *(fetched.heads, fetched.is_empty, count.pulled, seconds, reason),
             notes=tuple(note for note in notes if note),
+            is_filtered=fetched.is_filtered,
         )
 
     def fetch_blobs(self, source: FetchSource, blob_shas: Iterable[str]) -> FetchedBlobs:
@@ -152,6 +157,41 @@ class GitMirror:
         with self._noticing_damage():
             self._check_undamaged()
             return trees.read_sizes(self.path, wanted)
+
+    def list_commits(
+        self, source: FetchSource, heads: Mapping[str, str]
+    ) -> tuple[dict[str, list[Commit]], str]:
+        """Fetch the newest commits of some branches with their trees, and tell what they changed.
+
+        Never stops a sync: what the answer is for can do without.
+
+        Args:
+            source: As for ``fetch``, which has to come first; a server that filters.
+            heads: Branch → commit of its head.
+
+        Returns:
+            Branch → at most ``MOST_COMMITS_LISTED`` commits, newest first, merges left out; and why
+            there is no answer, "" where there is one.
+
+        Raises:
+            RepositoryBusyError: Another fetch held the mirror all the time.
+        """
+        found: dict[str, list[Commit]] = {}
+        changes = SideRepository(
+            self.path,
+            mirror_files.CHANGES_FOLDER,
+            "The history of changes",
+            [f"--depth={MOST_COMMITS_LISTED}", f"--filter={remote.NO_BLOBS}"],
+        )
+
+        def read() -> None:
+            for branch, head_sha in heads.items():
+                found[branch] = list_commits(changes.folder, head_sha, MOST_COMMITS_LISTED)
+
+        self._check_protocol(source)
+        with self._locked():
+            reason = changes.update(source, heads, self._limits, read) if heads else ""
+        return found, reason
 
     def remove(self) -> None:
         """Delete the mirror; nothing happens when there is none.

@@ -16,8 +16,10 @@ from ingestion_pipeline.core.errors import TransientError
 from ingestion_pipeline.sources.git.limits import GitLimits
 
 _MANIFEST = "ingestion-manifest.json"
-# A repository of its own inside the mirror; see ``history``.
+# Repositories of their own inside the mirror; see ``side_repository``.
 HISTORY_FOLDER = "history"
+CHANGES_FOLDER = "changes"
+_SIDE_FOLDERS = (HISTORY_FOLDER, CHANGES_FOLDER)
 # Where packs are merged, on the same file system so that the result can be renamed.
 MERGING_FOLDER = "merging"
 
@@ -117,7 +119,7 @@ def remove_leftovers(git_dir: Path) -> None:
         return
     for lock in git_dir.rglob("*.lock"):
         lock.unlink(missing_ok=True)
-    for folder in (git_dir, git_dir / HISTORY_FOLDER):
+    for folder in (git_dir, *(git_dir / name for name in _SIDE_FOLDERS)):
         remove_unfinished_packs(folder)
         for name in (read_manifest(folder) or Manifest()).superseded:
             (folder / "objects" / "pack" / name).unlink(missing_ok=True)
@@ -132,13 +134,14 @@ def remove_unfinished_packs(git_dir: Path) -> None:
 
 
 def swap_in(built: Path, git_dir: Path) -> None:
-    """Put a newly built mirror in the old one's place; the old one's list of commits stays.
+    """Put a newly built mirror in the old one's place; the repositories inside it stay.
 
     A crash between the renames leaves no mirror, which is what the next fetch can deal with.
     """
     discarded = git_dir.with_name(git_dir.name + ".discarded")
-    if (git_dir / HISTORY_FOLDER).is_dir():
-        (git_dir / HISTORY_FOLDER).rename(built / HISTORY_FOLDER)
+    for name in _SIDE_FOLDERS:
+        if (git_dir / name).is_dir():
+            (git_dir / name).rename(built / name)
     if git_dir.exists():
         git_dir.rename(discarded)
     built.rename(git_dir)
@@ -146,10 +149,10 @@ def swap_in(built: Path, git_dir: Path) -> None:
 
 
 def measure_bytes(git_dir: Path) -> int:
-    """Return the size of all files of a mirror, without the list of commits."""
+    """Return the size of all files of a mirror, without the repositories inside it."""
     total = 0
     for path in git_dir.rglob("*"):
-        if HISTORY_FOLDER not in path.relative_to(git_dir).parts[:1]:
+        if path.relative_to(git_dir).parts[0] not in _SIDE_FOLDERS:
             with suppress(FileNotFoundError):  # git renames its temporary files meanwhile
                 total += path.lstat().st_size
     return total

@@ -18,6 +18,10 @@ _TRAILER = re.compile(
 _URL = re.compile(r"https?://\S+")
 _ISSUE = re.compile(r"\(?(?:gh-|#)\d+\)?", re.IGNORECASE)
 _MOST_MESSAGE_WORDS = 60
+_MOST_FILES_CHANGED = 12
+MOST_COMMITS_LISTED = 1_000
+"""How many of the newest commits a sync knows; those further back count next to nothing, see
+``graph.relations``."""
 _CHUNK_BYTES = 1 << 20
 
 
@@ -36,6 +40,11 @@ class Commit:
     message: str
     modified: tuple[str, ...]
     changed_count: int
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether it touches too much to say anything of one file: a new licence, a formatter."""
+        return self.changed_count > _MOST_FILES_CHANGED
 
 
 def list_commits(git_dir: Path, revision: str, limit: int) -> list[Commit]:
