@@ -46,7 +46,6 @@ class Encoder:
     Attributes:
         version: What its vectors are stamped with.
         dim: D, the length of ``text``.
-        related_dim: R, the length of ``related``.
         device: Where it runs, ``cpu`` or ``cuda``.
 
     Raises:
@@ -62,11 +61,6 @@ class Encoder:
         self._plain = NumpyBackend(weights.table)
         # A CUDA device that was asked for by name is used from the first term on.
         self._plain_terms_left = 0 if device == "cuda" else PLAIN_TERMS
-
-    @property
-    def related_dim(self) -> int:
-        """R."""
-        return RELATED_DIM if "related" in self._weights.parameters else ENCODER_DIM
 
     @cached_property
     def _device(self) -> "torch.device":
@@ -180,15 +174,15 @@ class Encoder:
         parameters, backend = self._torch
         return pass_torch_messages(parameters, edges, h, backend)
 
-    def relate(self, h: npt.NDArray[np.floating], out: Vectors | None = None) -> Vectors:
-        """Return (N, R) float32 unit rows of what changes together.
+    def relate(self, h: npt.NDArray[np.floating]) -> Vectors:
+        """Return (N, R) float32 unit rows of what changes together, R = D before any training.
 
         Args:
             h: (N, D) float16 or float32, from ``pass_messages`` or, without trained layers, from
                 ``embed_words``; read a chunk at a time.
-            out: (N, R) float32 to write to; None for a new array.
         """
-        related = np.empty((len(h), self.related_dim), np.float32) if out is None else out
+        width = RELATED_DIM if "related" in self._weights.parameters else ENCODER_DIM
+        related = np.empty((len(h), width), np.float32)
         for start in range(0, len(h), CHUNK_NODES):
             part = np.asarray(h[start : start + CHUNK_NODES], np.float32)
             related[start : start + CHUNK_NODES] = network.relate(self._weights.parameters, part)

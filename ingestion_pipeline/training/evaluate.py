@@ -187,7 +187,7 @@ def _score_words(queries: Queries, index: WordIndex) -> dict[str, Scores]:
                 baseline.score(words) if asked < 0 else baseline.score_like(int(asked))
                 for words, asked in zip(queries.words, queries.asked, strict=True)
             ]
-        ).reshape(len(queries), len(queries.candidates))
+        )
     return ways
 
 
@@ -196,8 +196,6 @@ def _score_dense(task: Task, queries: Queries, vectors: _Vectors, encoder: Encod
         files = vectors.related[queries.candidates]
         return files[queries.asked] @ files.T
     of_code = vectors.undocumented if task == Task.DOCSTRING else vectors.text
-    if not len(queries):
-        return np.zeros((0, len(queries.candidates)))
     texts = encoder.encode_terms(_join_words(queries.words))
     return texts @ of_code[queries.candidates].T
 
