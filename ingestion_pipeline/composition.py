@@ -90,7 +90,7 @@ class Services:
     @property
     def encoders_path(self) -> Path:
         """The folder of encoders that were trained here."""
-        return self.settings.data_path / "encoders"
+        return self.settings.encoders_path
 
     @cached_property
     def encoder_version(self) -> str:
