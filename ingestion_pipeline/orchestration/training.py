@@ -111,7 +111,7 @@ def describe_training(done: TrainedEncoder) -> Mapping[str, Any]:
         "repositories": dg.MetadataValue.json([one.name for one in sides.learnt]),
         "held_out": dg.MetadataValue.json([one.name for one in sides.held_out]),
         "left_out": dg.MetadataValue.json(dict(sides.left_out)),
-        "device": done.device,
+        "device": trained.device,
         "seconds": round(done.seconds, 3),
         "path": dg.MetadataValue.path(done.path),
     }

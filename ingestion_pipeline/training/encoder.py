@@ -10,7 +10,6 @@ from filelock import FileLock, Timeout
 
 from ingestion_pipeline.core.errors import ConfigurationError, TrainingBusyError
 from ingestion_pipeline.embed.installed import check_free, install_encoder
-from ingestion_pipeline.embed.torch_runtime import choose_device
 from ingestion_pipeline.training.dataset import Repository
 from ingestion_pipeline.training.report import draw_curves
 from ingestion_pipeline.training.results import Trained, TrainingOptions
@@ -47,7 +46,6 @@ class TrainedEncoder:
         sides: The repositories.
         path: The file of weights.
         curves_png: The picture, in a file beside it, too.
-        device: Where it was trained, ``cpu`` or ``cuda``.
         seconds: From the first history that was read to the installed file; where a training was
             taken up again, of the last part.
     """
@@ -56,7 +54,6 @@ class TrainedEncoder:
     sides: Sides
     path: Path
     curves_png: bytes
-    device: str
     seconds: float
 
 
@@ -104,7 +101,7 @@ def train_encoder(
         checkpoint.unlink()
         checkpoint.with_suffix(REPOSITORIES_SUFFIX).unlink(missing_ok=True)
         seconds = time.monotonic() - begin
-    return TrainedEncoder(trained, sides, path, curves_png, choose_device(device).type, seconds)
+    return TrainedEncoder(trained, sides, path, curves_png, seconds)
 
 
 def hold_out(repositories: Sequence[Repository], names: Sequence[str] = ()) -> Sides:

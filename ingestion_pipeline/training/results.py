@@ -60,9 +60,11 @@ class Trained:
         step: When they were reached.
         curves: What happened.
         evaluation: Of the best weights, on the held-out repositories.
+        device: Where they were learnt, in the end, ``cpu`` or ``cuda``.
     """
 
     weights: EncoderWeights
     step: int
     curves: TrainingCurves
     evaluation: Evaluation
+    device: str

@@ -16,6 +16,7 @@ import numpy as np
 
 from ingestion_pipeline.core.errors import ConfigurationError
 from ingestion_pipeline.embed.encoder import Encoder
+from ingestion_pipeline.embed.gpu_memory import run_or_leave_gpu
 from ingestion_pipeline.embed.torch_runtime import choose_device
 from ingestion_pipeline.embed.weights import EncoderWeights, digest_weights
 from ingestion_pipeline.training.chunks import Chunk, cut_repository
@@ -47,14 +48,14 @@ def train(
     checkpoint: Path | None = None,
     report: Callable[[int, dict[str, float]], None] = lambda _step, _losses: None,
 ) -> Trained:
-    """Learn an encoder.
+    """Learn an encoder; on the CPU from the last look on when the GPU's memory is full.
 
     Args:
         repositories: To learn from.
         held_out: To choose the best weights by; none of ``repositories``.
         options: How.
         version: What vectors of the result are stamped with; "" for one made of its weights.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         checkpoint: File from which a training that was cut off goes on, and to which it writes;
             None for none. One of other options or repositories is refused.
         report: Told of every step and its losses.
@@ -64,16 +65,20 @@ def train(
             on both sides, or a checkpoint of another training.
     """
     _check(repositories, held_out)
-    loop = _Loop(repositories, held_out, options, choose_device(device))
-    if checkpoint is not None and checkpoint.exists():
-        loop.load(checkpoint)
-    while not loop.is_over:
-        report(loop.step + 1, loop.advance())
-        if loop.step % options.evaluate_every == 0 or loop.step == options.steps:
-            loop.look()
-            if checkpoint is not None:
-                loop.save(checkpoint)
-    return loop.finish(version)
+
+    def run(chosen: "torch.device") -> Trained:
+        loop = _Loop(repositories, held_out, options, chosen)
+        if checkpoint is not None and checkpoint.exists():
+            loop.load(checkpoint)
+        while not loop.is_over:
+            report(loop.step + 1, loop.advance())
+            if loop.step % options.evaluate_every == 0 or loop.step == options.steps:
+                loop.look()
+                if checkpoint is not None:
+                    loop.save(checkpoint)
+        return loop.finish(version)
+
+    return run_or_leave_gpu(run, choose_device(device))
 
 
 def _check(repositories: Sequence[Repository], held_out: Sequence[Repository]) -> None:
@@ -106,6 +111,7 @@ class _Loop:
 
         torch.manual_seed(options.seed)
         self._options = options
+        self._device = device
         self._random = np.random.default_rng(options.seed)
         self._held_out = held_out
         self._identity = _identify([*repositories, *held_out], options)
@@ -208,7 +214,7 @@ class _Loop:
         }
         name = version or f"trained-{digest_weights(weights)[:8]}"
         named = EncoderWeights(name, weights.parameters, weights.table, weights.idf, facts)
-        return Trained(named, step, self._curves, evaluation)
+        return Trained(named, step, self._curves, evaluation, self._device.type)
 
     def save(self, path: Path) -> None:
         """Write everything that the next step depends on, all at once."""
