@@ -41,6 +41,7 @@ SYSTEM_CLOCK = SystemClock()
 
 if TYPE_CHECKING:
     from ingestion_pipeline.embed.encoder import Encoder
+    from ingestion_pipeline.training.tracked import TrackedHistories
 
 
 @dataclass
@@ -93,7 +94,7 @@ class Services:
     @property
     def encoders_path(self) -> Path:
         """The folder of encoders that were trained here."""
-        return self.settings.data_path / "encoders"
+        return self.settings.encoders_path
 
     @cached_property
     def encoder_version(self) -> str:
@@ -189,6 +190,23 @@ class Services:
             return {}  # built anew by the next sync; nothing else rests on it
         return {file.blob_sha: file.content for file in files if isinstance(file, SourceFile)}
 
+    def open_history(self, source: SourceId) -> GitMirror:
+        """Return the bare history of a source, which only trainings read."""
+        from ingestion_pipeline.training.prepare import MOST_COMMITS
+
+        return build_mirror(self.settings, source, "histories", depth=MOST_COMMITS)
+
+    def open_histories(self, tell: Callable[[str], None]) -> "TrackedHistories":
+        """Return the histories of the tracked repositories.
+
+        Args:
+            tell: Told, in words, what is read and what is left out.
+        """
+        from ingestion_pipeline.training.tracked import TrackedHistories
+
+        rows = self.state.list_repositories()
+        return TrackedHistories(rows, self.hosts, self.open_history, tell)
+
     def close(self) -> None:
         """Close what was opened; the caches are brought back to their size."""
         for name in ("store", "state"):
@@ -270,12 +288,15 @@ def _get_github_host(
     )
 
 
-def build_mirror(settings: Settings, source: SourceId) -> GitMirror:
-    """Return the bare mirror of a source under the data folder."""
-    folder: Path = settings.data_path / "mirrors"
+def build_mirror(
+    settings: Settings, source: SourceId, name: str = "mirrors", depth: int = 1
+) -> GitMirror:
+    """Return the bare mirror of a source in a folder of the data folder."""
+    folder: Path = settings.data_path / name
     limits = GitLimits(
         max_repository_bytes=settings.max_repository_mib * MEBIBYTE,
         max_file_bytes=settings.max_file_kib * 1024,
         timeout_seconds=settings.clone_timeout_seconds,
+        depth=depth,
     )
     return GitMirror(folder / f"{source.kind}-{source.stable_id}.git", limits)

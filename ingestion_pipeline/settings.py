@@ -186,6 +186,11 @@ class Settings(BaseSettings):
         return (self.home / self.data_dir).resolve()
 
     @property
+    def encoders_path(self) -> Path:
+        """The folder of encoders that were trained here."""
+        return self.data_path / "encoders"
+
+    @property
     def state_url(self) -> str:
         """Database URL of the state store; holds the password, so never print it."""
         if self.database_url is not None:

@@ -9,27 +9,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ingestion_pipeline.cli.opening import console, open_command
+from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.errors import ConfigurationError, EncoderWeightsError
 from ingestion_pipeline.embed.encoder import Encoder
 from ingestion_pipeline.embed.installed import (
-    check_version,
-    install_encoder,
     list_encoders,
     load_installed_weights,
     use_encoder,
 )
 from ingestion_pipeline.training.dataset import Repository
+from ingestion_pipeline.training.encoder import Sides, hold_out, train_encoder
 from ingestion_pipeline.training.evaluate import evaluate_repositories
 from ingestion_pipeline.training.prepare import prepare_repository
 from ingestion_pipeline.training.report import (
-    draw_curves,
     draw_evaluation,
     write_repositories,
     write_table,
 )
-from ingestion_pipeline.training.results import TrainingOptions
+from ingestion_pipeline.training.results import TrainingOptions, make_options
 from ingestion_pipeline.training.tasks import Task
-from ingestion_pipeline.training.train import train
 from ingestion_pipeline.training.ways import BM25, name_dense, name_fused
 
 _PATH = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -66,22 +64,35 @@ def list_command() -> None:
 def use(version: str) -> None:
     """Make VERSION the encoder in use; every repository is then stale, and indexed anew."""
     with open_command() as services:
-        before = services.encoder_version
+        before = _find_in_use(services)
         use_encoder(services.encoders_path, version)
     if version == before:
         console.print(f"{version} was in use already.")
         return
     console.print(
         f"{version} is in use. Every repository is indexed anew by its next sync, which the sensor "
-        "starts; `ingestion-pipeline sync --dry-run` tells what that costs. Back: "
-        f"ingestion-pipeline encoder use {before}"
+        "starts; `ingestion-pipeline sync --dry-run` tells what that costs."
+        + (f" Back: ingestion-pipeline encoder use {before}" if before else "")
     )
 
 
+def _find_in_use(services: Services) -> str:
+    """Return the version in use, "" where the file that names it is damaged: ``use`` mends it."""
+    try:
+        return services.encoder_version
+    except EncoderWeightsError:
+        return ""
+
+
 @encoder.command("train")
-@click.argument("paths", nargs=-1, required=True, type=_PATH)
+@click.argument("paths", nargs=-1, type=_PATH)
 @click.option(
-    "--held-out", multiple=True, type=_PATH, help="Repositories to choose the best weights by."
+    "--held-out",
+    multiple=True,
+    help=(
+        "Repository to choose the best weights by, a path or, without PATHS, owner/name; may be "
+        "repeated. By default each fifth one."
+    ),
 )
 @click.option("--name", default="", help="Version of the result; one of its weights by default.")
 @click.option(
@@ -89,7 +100,7 @@ def use(version: str) -> None:
     default=_DEFAULTS.steps,
     show_default=True,
     type=click.IntRange(1),
-    help="Of the optimiser; a third of a second each on a CPU core.",
+    help="Of the optimiser.",
 )
 @click.option(
     "--seed", default=_DEFAULTS.seed, show_default=True, help="The same one, the same weights."
@@ -97,7 +108,7 @@ def use(version: str) -> None:
 @click.option("--without-layers", is_flag=True, help="No message passing: the ablation's MLP.")
 def train_command(
     paths: tuple[Path, ...],
-    held_out: tuple[Path, ...],
+    held_out: tuple[str, ...],
     name: str,
     steps: int,
     seed: int,
@@ -105,39 +116,45 @@ def train_command(
 ) -> None:
     """Train an encoder on the histories of the repositories at PATHS, full clones of them.
 
-    A training that was cut off goes on where it last looked at the held-out repositories.
+    Without PATHS, on those of the tracked repositories, which are fetched for it. A training that
+    was cut off goes on where it last looked at the held-out repositories.
     """
-    if name:
-        check_version(name)
-    options = TrainingOptions(
-        steps=steps,
-        seed=seed,
-        evaluate_every=min(_DEFAULTS.evaluate_every, steps),
-        layers=not without_layers,
-    )
-    with open_command() as services:
-        learnt, chosen = _split(_prepare(paths), _prepare(held_out))
-        checkpoint = services.encoders_path / "training.ckpt"
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        with _show_steps(steps) as report:
-            trained = train(
-                learnt,
-                chosen,
-                options,
-                version=name,
-                device=services.settings.device,
-                checkpoint=checkpoint,
-                report=report,
-            )
-        path = install_encoder(services.encoders_path, trained.weights)
-        path.with_suffix(".png").write_bytes(draw_curves(trained.curves))
-        checkpoint.unlink()
-    console.print(write_table(trained.evaluation), markup=False)
+    options = make_options(steps, seed, layers=not without_layers)
+    with open_command() as services, _show_steps(steps) as report:
+        done = train_encoder(
+            *(services.encoders_path, name, options, services.settings.device),
+            _choose_reader(services, paths, held_out),
+            report,
+        )
+    console.print(write_table(done.trained.evaluation), markup=False)
+    version = done.trained.weights.version
     console.print(
-        f"{trained.weights.version}: the weights of step {trained.step:,}, in {path}; its curves "
-        f"beside it. Use it: ingestion-pipeline encoder use {trained.weights.version}",
+        f"{version}: the weights of step {done.trained.step:,}, in {done.path}; its curves "
+        f"beside it. Use it: ingestion-pipeline encoder use {version}",
         markup=False,
     )
+
+
+def _choose_reader(
+    services: Services, paths: tuple[Path, ...], held_out: tuple[str, ...]
+) -> Callable[[Path], Sides]:
+    """Return what reads the repositories when it is their turn: those at paths, or the tracked."""
+    if not paths:
+        histories = services.open_histories(lambda line: console.print(line, markup=False))
+        return lambda checkpoint: histories.read_sides(checkpoint, held_out)
+
+    def read(_checkpoint: Path) -> Sides:
+        learnt = _prepare(paths)
+        if held_out:
+            return Sides(learnt, _prepare([Path(path) for path in held_out]))
+        if len(learnt) < 2:
+            raise ConfigurationError(
+                "One repository cannot be learnt from and held out at once. Give more, or "
+                "--held-out."
+            )
+        return hold_out(learnt)
+
+    return read
 
 
 @encoder.command()
@@ -198,19 +215,6 @@ def _name(path: Path, taken: set[str]) -> str:
     return str(whole) if name in taken else name
 
 
-def _split(
-    learnt: list[Repository], held_out: list[Repository]
-) -> tuple[list[Repository], list[Repository]]:
-    """Return both sides; without any that were named, each fifth repository is held out."""
-    if held_out:
-        return learnt, held_out
-    if len(learnt) < 2:
-        raise ConfigurationError(
-            "One repository cannot be learnt from and held out at once. Give more, or --held-out."
-        )
-    return [one for i, one in enumerate(learnt) if i % 5 != 1], learnt[1::5]
-
-
 @contextmanager
 def _show_steps(steps: int) -> Iterator[Callable[[int, dict[str, float]], None]]:
     columns = (
@@ -220,11 +224,15 @@ def _show_steps(steps: int) -> Iterator[Callable[[int, dict[str, float]], None]]
         TimeRemainingColumn(),
         TextColumn("{task.fields[losses]}"),
     )
-    with Progress(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task("training", total=steps, losses="")
+    bars = Progress(*columns, console=console, transient=True)
+    bar = bars.add_task("training", total=steps, losses="")
 
-        def report(step: int, losses: dict[str, float]) -> None:
-            said = ", ".join(f"{name} {value:.2f}" for name, value in losses.items())
-            bars.update(bar, completed=step, losses=said)
+    def report(step: int, losses: dict[str, float]) -> None:
+        bars.start()  # not before: the histories are read first, and say so themselves
+        said = ", ".join(f"{name} {value:.2f}" for name, value in losses.items())
+        bars.update(bar, completed=step, losses=said)
 
+    try:
         yield report
+    finally:
+        bars.stop()

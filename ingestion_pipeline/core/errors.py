@@ -21,7 +21,9 @@
         ├── RepositoryLimitError        too large, or fetching took too long
         ├── InvalidRepositoryNameError  malformed name or URL
         ├── InvalidQueryError           a search that cannot be answered as it was asked
-        └── StoreMismatchError          the collection has another layout than this version needs
+        ├── StoreMismatchError          the collection has another layout than this version needs
+        ├── EncoderWeightsError         a file of weights is missing, damaged or another's
+        └── TrainingBusyError           another training of an encoder is under way
 
 Every message says what happened and what to do about it. No message, argument or attribute ever
 holds a secret.
@@ -120,3 +122,7 @@ class StoreMismatchError(PermanentError):
 
 class EncoderWeightsError(PermanentError):
     """A file of encoder weights is missing, damaged, or another version's."""
+
+
+class TrainingBusyError(PermanentError):
+    """Another training of an encoder is under way; it takes longer than anybody waits."""

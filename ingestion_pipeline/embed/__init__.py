@@ -5,8 +5,8 @@ from vectors. Does not belong here: how the graph was found (``graph``), where v
 (``points``).
 
 The data flows ``CodeGraph``, or types and terms a batch at a time → weighted bags of words per
-field (``bags``) → words through the network (``untrained`` in numpy while they are few,
-``torch_words`` after) → messages along the edges (``adjacency``, ``network``) → one unit vector a
+field (``bags``) → words through the network (``numpy_backend`` while they are few,
+``torch_backend`` after) → messages along the edges (``adjacency``, ``network``) → one unit vector a
 node. Importing this package imports neither torch nor matplotlib; the functions that need them do,
 PyG only where a layer has been trained.
 """

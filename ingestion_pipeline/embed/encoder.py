@@ -11,6 +11,7 @@ from ingestion_pipeline.core.graph import CodeGraph, Relation, TermField, TermMa
 from ingestion_pipeline.core.terms import count_terms, split_text
 from ingestion_pipeline.embed import network
 from ingestion_pipeline.embed.bags import Bags, NodeBags, make_bags, make_node_bags
+from ingestion_pipeline.embed.gpu_memory import GpuMemory
 from ingestion_pipeline.embed.messages import (
     CHUNK_NODES,
     pass_plain_messages,
@@ -39,15 +40,16 @@ class Encoder:
     The first ``PLAIN_TERMS`` terms, and messages until then, take numpy's way to the same vectors,
     so that a small change costs no import of torch.
 
+    When the memory of a GPU is full it takes less at once, then the CPU, and logs that.
+
     Args:
         weights: What to compute with.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Attributes:
         version: What its vectors are stamped with.
         dim: D, the length of ``text``.
-        related_dim: R, the length of ``related``.
-        device: Where it runs, ``cpu`` or ``cuda``.
+        device: Where it runs now, ``cpu`` or ``cuda``.
 
     Raises:
         ConfigurationError: No such device.
@@ -61,12 +63,8 @@ class Encoder:
         self._device_name = device
         self._plain = NumpyBackend(weights.table)
         # A CUDA device that was asked for by name is used from the first term on.
-        self._plain_terms_left = 0 if device == "cuda" else PLAIN_TERMS
-
-    @property
-    def related_dim(self) -> int:
-        """R."""
-        return RELATED_DIM if "related" in self._weights.parameters else ENCODER_DIM
+        self._plain_terms_left = 0 if device.startswith("cuda") else PLAIN_TERMS
+        self._memory = GpuMemory(self._leave_gpu)
 
     @cached_property
     def _device(self) -> "torch.device":
@@ -78,6 +76,10 @@ class Encoder:
             move_parameters(self._weights, self._device),
             make_backend(self._weights, self._device),
         )
+
+    def _leave_gpu(self) -> None:
+        self.__dict__.pop("_torch", None)
+        self.__dict__["_device"] = choose_device("cpu")
 
     @property
     def device(self) -> str:
@@ -105,7 +107,7 @@ class Encoder:
         bags = make_bags(texts, self._weights.idf)
         if self._plain_terms_left > 0:
             return self.finish(network.embed_texts(self._weights.parameters, bags, self._plain))
-        return self.finish(self._run_torch(network.embed_texts, bags))
+        return self.finish(self._memory.fit(lambda _: self._run_torch(network.embed_texts, bags)))
 
     @property
     def passes_messages(self) -> bool:
@@ -135,15 +137,31 @@ class Encoder:
         h = np.empty((len(types), ENCODER_DIM), np.float32)
         for start in range(0, len(types), CHUNK_NODES):
             span = (start, min(start + CHUNK_NODES, len(types)))
-            nodes = make_node_bags(types, terms, self._weights.idf, fields, span)
-            h[slice(*span)] = self._embed_nodes(nodes)
+            h[slice(*span)] = self._embed_span(types, terms, fields, span)
         return h
 
-    def _embed_nodes(self, nodes: NodeBags) -> Vectors:
+    def _embed_span(
+        self,
+        types: npt.NDArray[np.integer],
+        terms: Mapping[TermField, TermMatrix],
+        fields: Collection[TermField],
+        span: tuple[int, int],
+    ) -> Vectors:
+        nodes = make_node_bags(types, terms, self._weights.idf, fields, span)
         self._plain_terms_left -= nodes.term_count
         if self._plain_terms_left > 0:
             return network.embed_nodes(self._weights.parameters, nodes, self._plain)
-        return self._run_torch(network.embed_nodes, nodes)
+
+        def run(parts: int) -> Vectors:
+            if parts == 1:
+                return self._run_torch(network.embed_nodes, nodes)
+            cut = (
+                make_node_bags(types, terms, self._weights.idf, fields, part)
+                for part in _cut_span(span, parts)
+            )
+            return np.concatenate([self._run_torch(network.embed_nodes, part) for part in cut])
+
+        return self._memory.fit(run)
 
     def _run_torch(self, function: "Callable[..., Tensor]", bags: Bags | NodeBags) -> Vectors:
         import torch
@@ -177,18 +195,22 @@ class Encoder:
             return None
         if self._plain_terms_left > 0 and node_count <= PLAIN_NODES:
             return pass_plain_messages(self._weights.parameters, edges, h, self._plain)
-        parameters, backend = self._torch
-        return pass_torch_messages(parameters, edges, h, backend)
 
-    def relate(self, h: npt.NDArray[np.floating], out: Vectors | None = None) -> Vectors:
-        """Return (N, R) float32 unit rows of what changes together.
+        def run(parts: int) -> Vectors:
+            parameters, backend = self._torch
+            return pass_torch_messages(parameters, edges, h, backend, parts)
+
+        return self._memory.fit(run)
+
+    def relate(self, h: npt.NDArray[np.floating]) -> Vectors:
+        """Return (N, R) float32 unit rows of what changes together, R = D before any training.
 
         Args:
             h: (N, D) float16 or float32, from ``pass_messages`` or, without trained layers, from
                 ``embed_words``; read a chunk at a time.
-            out: (N, R) float32 to write to; None for a new array.
         """
-        related = np.empty((len(h), self.related_dim), np.float32) if out is None else out
+        width = RELATED_DIM if "related" in self._weights.parameters else ENCODER_DIM
+        related = np.empty((len(h), width), np.float32)
         for start in range(0, len(h), CHUNK_NODES):
             part = np.asarray(h[start : start + CHUNK_NODES], np.float32)
             related[start : start + CHUNK_NODES] = network.relate(self._weights.parameters, part)
@@ -223,6 +245,13 @@ class Encoder:
         return self.finish(h if passed is None else passed, out=h)
 
 
+def _cut_span(span: tuple[int, int], parts: int) -> list[tuple[int, int]]:
+    """Return at most so many spans, none of them empty, that follow one another."""
+    start, stop = span
+    size = max(1, -(-(stop - start) // parts))
+    return [(at, min(at + size, stop)) for at in range(start, stop, size)]
+
+
 def _count_texts(texts: Sequence[str]) -> TermMatrix:
     counted = [count_terms(split_text(text)) for text in texts]
     for text, terms in zip(texts, counted, strict=True):
@@ -242,7 +271,7 @@ def load_encoder(device: str = "auto", version: str = ENCODER_VERSION) -> Encode
     """Return an encoder that ships with the package. Torch is imported when it is needed.
 
     Args:
-        device: ``auto`` takes CUDA where there is one, else the CPU; ``cpu``; ``cuda``.
+        device: ``auto`` takes CUDA where there is one, else the CPU; ``cpu``; ``cuda``; ``cuda:N``.
         version: Which.
 
     Raises:

@@ -11,6 +11,7 @@ from ingestion_pipeline.core.errors import EncoderWeightsError
 from ingestion_pipeline.embed.version import ENCODER_VERSION, SHIPPED_VERSIONS
 from ingestion_pipeline.embed.weights import (
     EncoderWeights,
+    digest_weights,
     load_shipped_weights,
     load_weights,
     save_weights,
@@ -28,9 +29,13 @@ def list_encoders(folder: Path) -> list[str]:
 
 
 def read_in_use(folder: Path) -> str:
-    """Return the version of the encoder in use, ``ENCODER_VERSION`` where nobody chose."""
+    """Return the version of the encoder in use, ``ENCODER_VERSION`` where nobody chose.
+
+    Raises:
+        EncoderWeightsError: The file that says so says nothing.
+    """
     try:
-        chosen = (folder / _IN_USE).read_text(encoding="utf-8").strip()
+        chosen = (folder / _IN_USE).read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError:
         return ENCODER_VERSION
     if not _VERSION.fullmatch(chosen):
@@ -61,14 +66,39 @@ def use_encoder(folder: Path, version: str) -> EncoderWeights:
 def install_encoder(folder: Path, weights: EncoderWeights) -> Path:
     """Put a trained encoder beside the others; the one in use stays in use.
 
+    Nothing is written where the same weights are there already.
+
     Raises:
-        EncoderWeightsError: The version cannot be a name, or is one that ships.
+        EncoderWeightsError: The version cannot be a name, is one that ships, or other weights have
+            it; two encoders of one version would answer from each other's points.
     """
     check_version(weights.version)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{weights.version}.npz"
-    save_weights(path, weights)
+    path = _find_file(folder, weights.version)
+    if not path.exists():
+        save_weights(path, weights)
+    elif digest_weights(load_installed_weights(folder, weights.version)) != digest_weights(weights):
+        check_free(folder, weights.version)
     return path
+
+
+def check_free(folder: Path, version: str) -> None:
+    """Pass when a trained encoder may be called so and none is yet.
+
+    Raises:
+        EncoderWeightsError: Otherwise.
+    """
+    check_version(version)
+    path = _find_file(folder, version)
+    if path.exists():
+        raise EncoderWeightsError(
+            f"There is an encoder {version} already, {path}. Choose another name, or delete that "
+            "file if nothing was ever indexed with it."
+        )
+
+
+def _find_file(folder: Path, version: str) -> Path:
+    return folder / f"{version}.npz"
 
 
 def check_version(version: str) -> None:
@@ -96,7 +126,7 @@ def load_installed_weights(folder: Path, version: str) -> EncoderWeights:
         "Train it again, copy the file from where it was trained, or go back: ingestion-pipeline "
         f"encoder use {ENCODER_VERSION}"
     )
-    path = folder / f"{version}.npz"
+    path = _find_file(folder, version)
     try:
         with path.open("rb") as file:
             weights = load_weights(file, str(path), mend)

@@ -60,8 +60,12 @@ def pass_torch_messages(
     edges: Edges,
     h: npt.NDArray[np.floating],
     backend: "TorchBackend",
+    parts: int = 1,
 ) -> Vectors:
-    """Run the layers in torch, means by PyG; see ``pass_plain_messages``."""
+    """Run the layers in torch, means by PyG; see ``pass_plain_messages``.
+
+    With more ``parts``, fewer nodes at a time.
+    """
     import torch
 
     adjacency = Adjacency(edges, len(h))
@@ -71,7 +75,7 @@ def pass_torch_messages(
         for layer in network.list_layers(parameters):
             messages = network.make_messages(parameters, layer, before)
             after = torch.empty_like(before)
-            for chunk in adjacency.cut(CHUNK_NODES, backend.device):
+            for chunk in adjacency.cut(max(1, CHUNK_NODES // parts), backend.device):
                 means: dict[str, Tensor] = {
                     kind: spmm(neighbours, messages, "mean")
                     for kind, neighbours in chunk.adjacency.items()

@@ -1,8 +1,11 @@
 """Importing torch and PyG when they are needed, without the warnings they give of themselves."""
 
+import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ingestion_pipeline.core.errors import ConfigurationError
@@ -10,6 +13,8 @@ from ingestion_pipeline.core.errors import ConfigurationError
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+_logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -47,28 +52,42 @@ def check_device(name: str) -> None:
     """Refuse a device that is not there; ``auto`` and ``cpu`` are taken without importing torch.
 
     Raises:
-        ConfigurationError: A name other than ``auto``, ``cpu`` or ``cuda``, or CUDA on a machine
-            without it.
+        ConfigurationError: A name other than ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, or a GPU
+            that is not there.
     """
-    if name not in {"auto", "cpu", "cuda"}:
-        raise ConfigurationError(f"Unknown device {name!r}; give auto, cpu or cuda.")
-    if name == "cuda":
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise ConfigurationError(f"Unknown device {name!r}; give auto, cpu, cuda or cuda:N.")
+    if name.startswith("cuda"):
         choose_device(name)
 
 
 def choose_device(name: str) -> "torch.device":
-    """Return the device of ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
+    """Return the device of ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        ConfigurationError: CUDA on a machine without it.
+        ConfigurationError: A GPU that is not there.
     """
     import torch
 
-    if name == "cuda" and not torch.cuda.is_available():
+    if name.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigurationError(
-            f"The device is set to cuda, but torch {torch.__version__} sees no CUDA GPU here. "
+            f"The device is set to {name}, but torch {torch.__version__} sees no CUDA GPU here. "
             "Set it to auto or cpu, or install a CUDA build of torch and the GPU's driver."
         )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+        if name == "cpu":
+            _say_that_there_is_no_gpu()
+    device = torch.device(name)
+    if device.index is not None and device.index >= torch.cuda.device_count():
+        raise ConfigurationError(
+            f"The device is set to {name}, but the last GPU here is "
+            f"cuda:{torch.cuda.device_count() - 1}. Set INGESTION_DEVICE to one that is there."
+        )
+    return device
+
+
+@cache
+def _say_that_there_is_no_gpu() -> None:
+    """Say so once in a process; nothing is wrong with it."""
+    _logger.info("There is no CUDA GPU that torch can use here, so the encoder runs on the CPU.")

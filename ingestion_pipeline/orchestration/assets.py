@@ -1,4 +1,4 @@
-"""The one asset: a repository's points, a graph of four ops, partitioned by repository."""
+"""The asset of the points: a repository's, a graph of four ops, partitioned by repository."""
 
 import dagster as dg
 
@@ -20,7 +20,8 @@ classes, functions and references with tree-sitter, **embed** builds the code gr
 encoder over it, **upsert** writes what changed, deletes what went and commits the state.
 
 One partition is one repository, `owner/name`. The data version is GitHub's `pushed_at` and
-the pipeline's fingerprint; the fingerprint is the code version too, so an upgrade shows as stale.
+the pipeline's fingerprint; the fingerprint is the code version too, so an upgrade, and another
+encoder after the next reload, shows as stale.
 """
 
 
@@ -31,9 +32,14 @@ the pipeline's fingerprint; the fingerprint is the code version too, so an upgra
     kinds={"github", "qdrant", "pytorch"},
     owners=["team:data-platform"],
     description=DESCRIPTION,
-    code_version=get_fingerprint(),
     hooks={record_failure},
 )
 def repository_points():
     """Clone → parse → embed → upsert."""
     return upsert_points(embed_repository(parse_repository(clone_repository())))
+
+
+def name_encoder(points: dg.AssetsDefinition, encoder_version: str) -> dg.AssetsDefinition:
+    """Return the asset with the code version of an encoder: another one makes partitions stale."""
+    version = get_fingerprint(encoder_version)
+    return points.map_asset_specs(lambda spec: spec.replace_attributes(code_version=version))

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from ingestion_pipeline.orchestration.assets import repository_points
+from ingestion_pipeline.embed.installed import read_in_use
+from ingestion_pipeline.orchestration.assets import name_encoder, repository_points
 from ingestion_pipeline.orchestration.checks import all_checks
 from ingestion_pipeline.orchestration.jobs import sync_repository
 from ingestion_pipeline.orchestration.preview import preview_job
@@ -16,6 +17,7 @@ from ingestion_pipeline.orchestration.sensors import (
     make_freshness_sensor,
     make_reconciliation_schedule,
 )
+from ingestion_pipeline.orchestration.training import encoder
 from ingestion_pipeline.settings import load_settings
 
 
@@ -26,8 +28,9 @@ def build_definitions(open_pipeline: OpenServices = open_configured_services) ->
         open_pipeline: Opens the services of a run or a tick; tests hand in others.
     """
     settings = load_settings()
+    points = name_encoder(repository_points, read_in_use(settings.encoders_path))
     return dg.Definitions(
-        assets=[repository_points],
+        assets=[points, encoder],
         asset_checks=list(all_checks()),
         jobs=[sync_repository, preview_job, purge_untracked],
         sensors=[make_freshness_sensor(settings)],

@@ -79,7 +79,11 @@ def describe_sync(result: SyncResult, code_map_png: bytes | None) -> Mapping[str
     if cloned.missing_branches:
         metadata["missing_branches"] = ", ".join(cloned.missing_branches)
     if code_map_png:
-        metadata["code_map"] = _picture(code_map_png)
+        metadata["code_map"] = make_picture(
+            "code map",
+            code_map_png,
+            "Every dot is a file, coloured by its folder. Files that lie close use the same words.",
+        )
     return metadata | {
         "points": result.points,
         "points_added": result.added,
@@ -132,9 +136,7 @@ def _languages_table(embedded: EmbeddedRepository) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
 
 
-def _picture(png: bytes) -> dg.MarkdownMetadataValue:
+def make_picture(name: str, png: bytes, caption: str) -> dg.MarkdownMetadataValue:
+    """Return a picture that the UI shows, with what it shows below it."""
     data = base64.b64encode(png).decode()
-    return dg.MetadataValue.md(
-        f"![code map](data:image/png;base64,{data})\n\n"
-        "Every dot is a file, coloured by its folder. Files that lie close use the same words."
-    )
+    return dg.MetadataValue.md(f"![{name}](data:image/png;base64,{data})\n\n{caption}")

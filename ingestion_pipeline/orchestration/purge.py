@@ -34,10 +34,10 @@ class PurgeReport:
 
 
 def purge_source(services: Services, source: SourceId) -> int:
-    """Delete the points of an untracked source from every collection, then its mirror and state.
+    """Delete the points of an untracked source from every collection, then mirror and state.
 
-    The row goes last: it is what a purge that died is found by. A source that is tracked again
-    keeps everything.
+    The history that trainings read goes with the mirror. The row goes last: it is what a purge that
+    died is found by. A source that is tracked again keeps everything.
 
     Returns:
         How many points there were.
@@ -56,6 +56,7 @@ def purge_source(services: Services, source: SourceId) -> int:
         for branch in services.state.list_branch_names(source):
             services.state.remove_branch(source, branch)
         services.open_mirror(source).remove()
+        services.open_history(source).remove()
         # Who tracked it again meanwhile has a row that nothing is indexed of, which is the truth.
         if _is_untracked(services, source):
             services.state.forget_source(source)

@@ -1,7 +1,8 @@
 """Learning the encoder from repositories' own histories, and measuring what it is worth.
 
-Belongs here: examples out of git histories (``commits``, ``prepare``, ``dataset``), the losses and
-the loop (``batches``, ``losses``, ``train``), and the three retrieval tasks with their lexical
+Belongs here: examples out of git histories (``commits``, ``prepare``, ``dataset``; ``tracked`` of
+what is tracked), the losses and the loop (``chunks``, ``losses``, ``train``), a training from its
+name to the installed file (``encoder``), and the three retrieval tasks with their lexical
 baselines (``tasks``, ``lexical``, ``ranking``, ``evaluate``, ``report``). Does not belong here: the
 network and its weights file (``embed``), how facts are read out of a file (``parse``), and how
 people start a training (doors).

@@ -87,6 +87,11 @@ class Repository:
     recent: int
 
     @property
+    def is_instructive(self) -> bool:
+        """Whether there is anything to learn: docstrings, or commits that change code."""
+        return bool(len(self.documented) or len(self.later) or len(self.earlier))
+
+    @property
     def node_count(self) -> int:
         """N."""
         return len(self.types)

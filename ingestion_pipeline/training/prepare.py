@@ -1,7 +1,7 @@
 """From a git repository to what it teaches."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +37,20 @@ _SECTION = re.compile(
 )
 
 
-def prepare_repository(path: Path, name: str, revision: str = "HEAD") -> Repository:
+def prepare_repository(
+    path: Path,
+    name: str,
+    revision: str = "HEAD",
+    fetch_blobs: Callable[[Sequence[str]], object] = lambda _shas: None,
+) -> Repository:
     """Parse one commit of a repository, and read the commits after and before it.
 
     Args:
         path: A checkout or a bare repository, with its history.
         name: For tables.
         revision: The newest commit to look at.
+        fetch_blobs: Told which blobs of the parsed commit are read, before they are; for a history
+            that lacks them.
 
     Raises:
         RepositoryNotFoundError: No repository there.
@@ -53,17 +60,21 @@ def prepare_repository(path: Path, name: str, revision: str = "HEAD") -> Reposit
     commits = list_commits(git_dir, revision, MOST_COMMITS)
     if len(commits) < 2:
         raise RepositoryUnavailableError(
-            f"{path} has no history to learn from. Give a full clone, not a shallow one."
+            f"{path} has no history to learn from, but a single commit. Give a full clone where it "
+            "is a shallow one."
         )
     after = choose_snapshot(commits)
     snapshot = commits[after].sha
-    graph = build_graph(_read_facts(git_dir, snapshot))
+    graph = build_graph(_read_facts(git_dir, snapshot, fetch_blobs))
     return _make_repository(name, snapshot, graph, commits[:after], commits[after:])
 
 
-def _read_facts(git_dir: Path, commit: str) -> list[FileFacts]:
+def _read_facts(
+    git_dir: Path, commit: str, fetch_blobs: Callable[[Sequence[str]], object]
+) -> list[FileFacts]:
     tree = list_tree(git_dir, commit, _LIMITS)
     entries, _ = select_entries(tree, _LIMITS.max_file_bytes, IgnoreRules())
+    fetch_blobs([entry.blob_sha for entry in entries])
     # A partial clone lacks some; what is not there teaches nothing.
     present = read_sizes(git_dir, [entry.blob_sha for entry in entries])
     entries = [entry for entry in entries if entry.blob_sha in present]

@@ -32,6 +32,12 @@ class TrainingOptions:
     word_dropout: float = 0.25
 
 
+def make_options(steps: int, seed: int, *, layers: bool) -> TrainingOptions:
+    """Return the options of a training, however few its steps are: the last one is looked at."""
+    often = min(TrainingOptions().evaluate_every, steps)
+    return TrainingOptions(steps=steps, seed=seed, layers=layers, evaluate_every=often)
+
+
 @dataclass(slots=True)
 class TrainingCurves:
     """What happened, for people and for the picture.
@@ -54,9 +60,11 @@ class Trained:
         step: When they were reached.
         curves: What happened.
         evaluation: Of the best weights, on the held-out repositories.
+        device: Where they were learnt, in the end, ``cpu`` or ``cuda``.
     """
 
     weights: EncoderWeights
     step: int
     curves: TrainingCurves
     evaluation: Evaluation
+    device: str

@@ -1,7 +1,9 @@
 """The loop: steps over chunks, a look at held-out repositories, the best weights kept."""
 
 import hashlib
+import io
 import json
+import logging
 import math
 import pickle
 from collections import defaultdict
@@ -14,18 +16,21 @@ import numpy as np
 
 from ingestion_pipeline.core.errors import ConfigurationError
 from ingestion_pipeline.embed.encoder import Encoder
+from ingestion_pipeline.embed.gpu_memory import run_or_leave_gpu
 from ingestion_pipeline.embed.torch_runtime import choose_device
-from ingestion_pipeline.embed.weights import EncoderWeights
+from ingestion_pipeline.embed.weights import EncoderWeights, digest_weights
 from ingestion_pipeline.training.chunks import Chunk, cut_repository
 from ingestion_pipeline.training.dataset import Repository
 from ingestion_pipeline.training.evaluate import Evaluation, evaluate_repositories
 from ingestion_pipeline.training.losses import make_change_losses, make_word_losses
 from ingestion_pipeline.training.model import Model
 from ingestion_pipeline.training.results import Trained, TrainingCurves, TrainingOptions
+from ingestion_pipeline.training.tasks import Task, make_queries
 
 if TYPE_CHECKING:
     import torch
 
+_logger = logging.getLogger(__name__)
 _WARM_UP_STEPS = 50
 _LEAST_RATE_SHARE = 0.05
 _MOST_GRADIENT = 1.0
@@ -43,33 +48,37 @@ def train(
     checkpoint: Path | None = None,
     report: Callable[[int, dict[str, float]], None] = lambda _step, _losses: None,
 ) -> Trained:
-    """Learn an encoder.
+    """Learn an encoder; on the CPU from the last look on when the GPU's memory is full.
 
     Args:
         repositories: To learn from.
         held_out: To choose the best weights by; none of ``repositories``.
         options: How.
         version: What vectors of the result are stamped with; "" for one made of its weights.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         checkpoint: File from which a training that was cut off goes on, and to which it writes;
             None for none. One of other options or repositories is refused.
         report: Told of every step and its losses.
 
     Raises:
-        ConfigurationError: No repositories, nothing to learn in them, one that is on both sides, or
-            a checkpoint of another training.
+        ConfigurationError: No repositories, nothing to learn in them or to measure by, one that is
+            on both sides, or a checkpoint of another training.
     """
     _check(repositories, held_out)
-    loop = _Loop(repositories, held_out, options, choose_device(device))
-    if checkpoint is not None and checkpoint.exists():
-        loop.load(checkpoint)
-    while not loop.is_over:
-        report(loop.step + 1, loop.advance())
-        if loop.step % options.evaluate_every == 0 or loop.step == options.steps:
-            loop.look()
-            if checkpoint is not None:
-                loop.save(checkpoint)
-    return loop.finish(version)
+
+    def run(chosen: "torch.device") -> Trained:
+        loop = _Loop(repositories, held_out, options, chosen)
+        if checkpoint is not None and checkpoint.exists():
+            loop.load(checkpoint)
+        while not loop.is_over:
+            report(loop.step + 1, loop.advance())
+            if loop.step % options.evaluate_every == 0 or loop.step == options.steps:
+                loop.look()
+                if checkpoint is not None:
+                    loop.save(checkpoint)
+        return loop.finish(version)
+
+    return run_or_leave_gpu(run, choose_device(device))
 
 
 def _check(repositories: Sequence[Repository], held_out: Sequence[Repository]) -> None:
@@ -82,6 +91,11 @@ def _check(repositories: Sequence[Repository], held_out: Sequence[Repository]) -
     if both:
         raise ConfigurationError(
             f"{', '.join(sorted(both))} cannot be learnt from and held out. Name each once."
+        )
+    if not any(len(make_queries(one, task)) for one in held_out for task in Task):
+        raise ConfigurationError(
+            f"{', '.join(one.name for one in held_out)}: held out, but with neither documented "
+            "functions nor commits to measure by. Hold out others."
         )
 
 
@@ -97,6 +111,7 @@ class _Loop:
 
         torch.manual_seed(options.seed)
         self._options = options
+        self._device = device
         self._random = np.random.default_rng(options.seed)
         self._held_out = held_out
         self._identity = _identify([*repositories, *held_out], options)
@@ -178,8 +193,13 @@ class _Loop:
         for name, values in self._recent.items():
             self._curves.losses[name].append((self.step, float(np.mean(values))))
         self._recent.clear()
-        if self._best is None or quality > self._best[0]:
+        best_yet = self._best is None or quality > self._best[0]
+        if best_yet:
             self._best = (quality, self.step, weights, evaluation)
+        _logger.info(
+            "Step %s: %.3f of BM25 on the held-out repositories%s.",
+            *(f"{self.step:,}", quality, ", the best so far" if best_yet else ""),
+        )
 
     def finish(self, version: str) -> Trained:
         """Return the best weights, named."""
@@ -192,9 +212,9 @@ class _Loop:
             "step": step,
             "quality": round(quality, 4),
         }
-        name = version or f"trained-{_digest_weights(weights)}"
+        name = version or f"trained-{digest_weights(weights)[:8]}"
         named = EncoderWeights(name, weights.parameters, weights.table, weights.idf, facts)
-        return Trained(named, step, self._curves, evaluation)
+        return Trained(named, step, self._curves, evaluation, self._device.type)
 
     def save(self, path: Path) -> None:
         """Write everything that the next step depends on, all at once."""
@@ -214,9 +234,15 @@ class _Loop:
             "curves": (dict(self._curves.losses), self._curves.quality),
             "best": self._best,
         }
+        # In memory first: on a full disk torch would say nothing of the disk.
+        content = io.BytesIO()
+        torch.save(state, content)
         building = path.with_name(f"{path.name}.building")
-        torch.save(state, building)
-        building.replace(path)
+        try:
+            building.write_bytes(content.getbuffer())
+            building.replace(path)
+        finally:
+            building.unlink(missing_ok=True)
 
     def load(self, path: Path) -> None:
         """Go on where ``save`` was called.
@@ -260,10 +286,3 @@ class _Loop:
 def _identify(repositories: Sequence[Repository], options: TrainingOptions) -> str:
     facts = [[one.name, one.commit, one.node_count] for one in repositories]
     return hashlib.sha256(json.dumps([facts, asdict(options)]).encode()).hexdigest()
-
-
-def _digest_weights(weights: EncoderWeights) -> str:
-    digest = hashlib.blake2b(weights.table.values.tobytes(), digest_size=4)
-    for name in sorted(weights.parameters):
-        digest.update(np.ascontiguousarray(weights.parameters[name]).tobytes())
-    return digest.hexdigest()

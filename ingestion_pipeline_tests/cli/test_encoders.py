@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ingestion_pipeline.embed.installed import load_installed_weights
 from ingestion_pipeline_tests.cli.home import KEY, CommandHome
 from ingestion_pipeline_tests.git_repositories import GitRepository
 from ingestion_pipeline_tests.training.histories import make_history
@@ -30,7 +31,8 @@ def test_train_use_and_go_back(home: CommandHome, offices: Path, others: Path) -
     assert "| docstring → function | dense |" in trained
     assert "Use it: ingestion-pipeline encoder use mine-1" in trained
     folder = home.folder / ".data" / "encoders"
-    assert sorted(path.name for path in folder.iterdir()) == ["mine-1.npz", "mine-1.png"]
+    left = {path.name for path in folder.iterdir()}
+    assert left == {"mine-1.npz", "mine-1.png", "training.lock"}
     assert (folder / "mine-1.png").read_bytes().startswith(b"\x89PNG")
 
     assert "mine-1 is in use." in home.run("encoder", "use", "mine-1")
@@ -46,6 +48,46 @@ def test_train_use_and_go_back(home: CommandHome, offices: Path, others: Path) -
     assert "8 points (0 added, 8 changed" in home.run("sync")
     assert {p["encoder_version"] for p in home.read_points().values()} == {"codegraph-1"}
     assert home.run("encoder", "use", "codegraph-1") == "codegraph-1 was in use already.\n"
+
+
+def test_train_on_what_is_tracked(home: CommandHome, offices: Path, others: Path) -> None:
+    home.add_repository()  # one commit, so nothing to learn from
+    home.run("track", KEY)
+    home.run("track", "--path", offices)
+    said = home.refuse("encoder", "train", "--steps", "4")
+    assert "Track more: ingestion-pipeline track owner/name" in said
+    assert f"{KEY}: " in said
+
+    key = home.run("track", "--path", others).split()[1]
+    assert key.startswith("local/others")
+    said = home.refuse("encoder", "train", "--held-out", "octo/unknown")
+    assert "octo/unknown: not tracked" in said
+    said = home.run("encoder", "train", "--held-out", key, "--steps", "4", "--name", "mine-1")
+    assert f"Left out: {KEY}." in said
+    assert "has no history to learn from" in said
+    assert "Use it: ingestion-pipeline encoder use mine-1" in said
+    facts = load_installed_weights(home.folder / ".data" / "encoders", "mine-1").facts
+    assert facts["held_out"] == [key]
+
+
+def test_a_choice_that_says_nothing_is_mended(home: CommandHome) -> None:
+    folder = home.folder / ".data" / "encoders"
+    folder.mkdir(parents=True)
+    (folder / "in-use").write_bytes(b"\xff\x00")
+    advice = "ingestion-pipeline encoder use hashbag-1"
+    assert advice in home.refuse("encoder", "list")
+    assert "hashbag-1 is in use." in home.run(*advice.split()[1:])
+    assert re.search(r"hashbag-1 +│ yes", home.run("encoder", "list"))
+
+
+def test_an_encoder_is_not_trained_over(home: CommandHome, offices: Path, others: Path) -> None:
+    arguments = (offices, others, "--name", "mine-1", "--steps", "2")
+    home.run("encoder", "train", *arguments)
+    path = home.folder / ".data" / "encoders" / "mine-1.npz"
+    before = path.read_bytes()
+    said = home.refuse("encoder", "train", *arguments, "--seed", "1")
+    assert f"There is an encoder mine-1 already, {path}. Choose another name" in said
+    assert path.read_bytes() == before
 
 
 def test_evaluate_writes_table_and_picture(

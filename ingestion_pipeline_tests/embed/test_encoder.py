@@ -151,7 +151,7 @@ def test_a_text_without_words_is_refused(encoder: Encoder, text: str) -> None:
 
 
 def test_unknown_devices_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="give auto, cpu or cuda"):
+    with pytest.raises(ConfigurationError, match="give auto, cpu, cuda or cuda:N"):
         load_encoder("tpu")
 
 

@@ -1,5 +1,6 @@
 """Which encoders there are, and which one is in use."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,26 @@ def test_some_names_cannot_be_had(tmp_path: Path, version: str) -> None:
         install_encoder(tmp_path, make_trained_weights(version))
 
 
-def test_a_choice_that_says_nothing_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "in-use").write_text("\n")
+def test_another_encoder_of_the_same_version_is_refused(tmp_path: Path) -> None:
+    path = install_encoder(tmp_path, MINE)
+    before = path.stat()
+    other = replace(MINE, idf=MINE.idf * np.float32(1.5))
+    with pytest.raises(EncoderWeightsError, match=r"mine-1\.npz\. Choose another name, or delete"):
+        install_encoder(tmp_path, other)
+    assert install_encoder(tmp_path, MINE) == path  # the same weights
+    assert path.stat() == before
+
+
+def test_a_damaged_encoder_is_not_written_over(tmp_path: Path) -> None:
+    path = install_encoder(tmp_path, MINE)
+    path.write_bytes(b"PK not really")
+    with pytest.raises(EncoderWeightsError, match="no whole file"):
+        install_encoder(tmp_path, MINE)
+    assert path.read_bytes() == b"PK not really"
+
+
+@pytest.mark.parametrize("said", [b"\n", b"\xff\x00", b"../mine-1"])
+def test_a_choice_that_says_nothing_is_an_error(tmp_path: Path, said: bytes) -> None:
+    (tmp_path / "in-use").write_bytes(said)
     with pytest.raises(EncoderWeightsError, match="names no encoder"):
         read_in_use(tmp_path)

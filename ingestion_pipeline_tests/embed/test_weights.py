@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from ingestion_pipeline.embed.hash_table import make_table
 from ingestion_pipeline.embed.version import TRAINED
 from ingestion_pipeline.embed.weights import (
     EncoderWeights,
+    digest_weights,
     load_shipped_weights,
     load_weights,
     make_untrained_weights,
@@ -113,3 +115,18 @@ def test_what_ships_is_whole() -> None:
     assert weights.version == TRAINED
     assert Encoder(weights, "cpu").passes_messages
     assert load_shipped_weights("hashbag-1").parameters == make_untrained_weights().parameters
+
+
+def test_the_digest_tells_everything_apart_that_decides_vectors(saved: bytes) -> None:
+    table, name = WEIGHTS.table, next(iter(WEIGHTS.parameters))
+    others = [
+        replace(WEIGHTS, idf=WEIGHTS.idf * np.float32(1.1)),
+        replace(WEIGHTS, table=replace(table, numbers=table.numbers + 1)),
+        replace(WEIGHTS, table=replace(table, values=table.values + np.int8(1))),
+        replace(WEIGHTS, table=replace(table, scales=table.scales * np.float32(2))),
+        replace(WEIGHTS, parameters={**WEIGHTS.parameters, name: WEIGHTS.parameters[name] + 1}),
+    ]
+    digests = {digest_weights(weights) for weights in (WEIGHTS, *others)}
+    assert len(digests) == 1 + len(others)
+    assert digest_weights(load(saved)) == digest_weights(WEIGHTS)
+    assert digest_weights(replace(WEIGHTS, facts={"step": 1})) == digest_weights(WEIGHTS)

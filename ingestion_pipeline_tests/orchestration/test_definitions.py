@@ -59,7 +59,7 @@ def describe_asset(node: Any, asset: dg.AssetsDefinition) -> dict[str, Any]:
         "owners": sorted(node.owners),
         "is_described": bool(node.description),
         "has_code_version": bool(node.code_version),
-        "partitions": [type(partitions).__name__, partitions.name],
+        "partitions": partitions and [type(partitions).__name__, partitions.name],
         "depends_on": sorted(key.to_user_string() for key in node.parent_keys),
         "ops": {
             op.name: {"pool": op.pool, "resources": sorted(op.required_resource_keys)}

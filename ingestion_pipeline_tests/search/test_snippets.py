@@ -25,10 +25,9 @@ def sign(cookie):
 SIGN = "def sign(cookie):\n    key = load_key()\n    return cookie + key"
 
 
-def _hit(start: int, end: int, **changes: str) -> SearchHit:
-    facts = {"source": "github:1", "blob_sha": "b", **changes}
+def _hit(start: int, end: int, source: str = "github:1", blob_sha: str = "b") -> SearchHit:
     place = ("id", "o/n", "main", (), "a.py", "s", "function", "python", "", start, end, 1.0, "")
-    return SearchHit(*place, **facts)
+    return SearchHit(*place, source=source, blob_sha=blob_sha)
 
 
 def _read(source: str, shas: Collection[str]) -> Mapping[str, bytes]:

@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ingestion_pipeline.core.code_host import FetchSource
-from ingestion_pipeline.core.errors import TransientError
+from ingestion_pipeline.core.errors import RepositoryUnavailableError, TransientError
 from ingestion_pipeline.sources.git import trees
 from ingestion_pipeline.sources.git.failures import (
     FILE_TOO_LARGE,
     MISSING_REF,
     UNKNOWN_OBJECT,
+    make_size_error,
     make_unexplained_error,
 )
 from ingestion_pipeline.sources.git.limits import GitLimits
@@ -124,6 +125,8 @@ class BlobRequest:
         self, missing: Sequence[str], manifest: Manifest
     ) -> tuple[set[str], int | None]:
         """Return the blobs that are too large, and the manifest's new ``complete_below``."""
+        if self.limits.depth > 1:
+            return self._fetch_old(missing), None
         large: set[str] = set()
         if manifest.complete_below is None:
             try:
@@ -137,6 +140,18 @@ class BlobRequest:
         else:
             large = self._fetch_by_size(missing, manifest, is_last=True)
         return large, manifest.complete_below
+
+    def _fetch_old(self, shas: Sequence[str]) -> set[str]:
+        """Fetch blobs by id alone: the branches by size would bring all files of all commits."""
+        try:
+            return self._fetch_exactly(shas)
+        except _OverAllowanceError:
+            raise make_size_error(self.source.url, self.limits) from None
+        except _RefusedError:
+            raise RepositoryUnavailableError(
+                f"{self.source.url} gives out no single files, so those of an older commit cannot "
+                "be fetched. Use a server that does (git: uploadpack.allowAnySHA1InWant)."
+            ) from None
 
     def _fetch_exactly(self, shas: Sequence[str]) -> set[str]:
         """Fetch these blobs and return those that are too large.

@@ -168,8 +168,9 @@ def make_unexplained_error(source: FetchSource, said: str) -> IngestionError:
 
 def make_size_error(url: str, limits: GitLimits) -> RepositoryLimitError:
     """Return the error for a repository over the limit on its size."""
+    history = "even without history" if limits.depth == 1 else f"with {limits.depth:,} commits"
     return RepositoryLimitError(
-        f"{url} is larger than {limits.max_repository_bytes / 2**20:g} MiB even without history. "
+        f"{url} is larger than {limits.max_repository_bytes / 2**20:g} MiB {history}. "
         "Raise INGESTION_MAX_REPOSITORY_MIB, or lower INGESTION_MAX_FILE_KIB, which leaves more "
         "large files out."
     )

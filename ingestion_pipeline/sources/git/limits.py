@@ -16,6 +16,8 @@ class GitLimits:
         max_tree_entries: Files of one commit. A tree of a few kilobytes can name billions of files
             by naming the same subtree over and over, so size alone is no bound.
         max_packs: Every fetch adds a pack; with more than this many, the small ones are merged.
+        depth: Commits in a row that a branch is fetched with, the newest first; each with its
+            trees.
     """
 
     max_repository_bytes: int
@@ -23,3 +25,4 @@ class GitLimits:
     timeout_seconds: float
     max_tree_entries: int = 1_000_000
     max_packs: int = 50
+    depth: int = 1

@@ -61,10 +61,11 @@ class FetchResult:
 class GitMirror:
     """The objects of one repository's tracked branches, shared by all of them.
 
-    Holds the newest commit of each branch with its trees (``--depth=1 --filter=blob:none``), and
-    those blobs that ``fetch_blobs`` was asked for. All commits, without trees, are in a second
-    repository inside, which counts them: see ``history`` for why that is cheaper than the trees of
-    a long history and why a shallow repository alone cannot count.
+    Holds the newest commit of each branch with its trees (``--depth=1 --filter=blob:none``; more
+    where the limits say so), and those blobs that ``fetch_blobs`` was asked for. All commits,
+    without trees, are in a second repository inside, which counts them: see ``history`` for why
+    that is cheaper than the trees of a long history and why a shallow repository alone cannot
+    count.
 
     Concurrent fetches wait for one another. Readers take no lock: a fetch only adds, merged packs
     hold what the small ones held, and the rare rebuild makes a reader fail with
@@ -141,7 +142,7 @@ class GitMirror:
         wanted = list(blob_shas)
         trees.check_ids(wanted)
         self._check_protocol(source)
-        with self._locked(), self._noticing_damage():
+        with self._locked(), self.noticing_damage():
             self._check_undamaged()
             return BlobRequest(self.path, source, self._limits).fetch(wanted)
 
@@ -154,7 +155,7 @@ class GitMirror:
         """
         wanted = list(dict.fromkeys(blob_shas))
         trees.check_ids(wanted)
-        with self._noticing_damage():
+        with self.noticing_damage():
             self._check_undamaged()
             return trees.read_sizes(self.path, wanted)
 
@@ -214,7 +215,7 @@ class GitMirror:
             RepositoryUnavailableError: The tree lists a path twice.
             ValueError: ``commit_sha`` is not a full object id.
         """
-        with self._noticing_damage():
+        with self.noticing_damage():
             self._check_undamaged()
             return trees.list_tree(self.path, commit_sha, self._limits)
 
@@ -235,7 +236,7 @@ class GitMirror:
 
     def _read(self, entries: Sequence[TreeEntry]) -> Iterator[SourceFile | SkippedFile]:
         manifest = mirror_files.read_manifest(self.path) or Manifest()
-        with self._noticing_damage():
+        with self.noticing_damage():
             try:
                 yield from trees.read_files(self.path, entries, self._limits, manifest.left_out)
             except trees.BlobMissingError as missing:
@@ -262,7 +263,12 @@ class GitMirror:
         return history.count_pulled(self.path, source, fetched.heads.values(), self._limits)
 
     @contextmanager
-    def _noticing_damage(self) -> Iterator[None]:
+    def noticing_damage(self) -> Iterator[None]:
+        """Have the next fetch build the mirror anew where reading its objects shows it damaged.
+
+        Raises:
+            MirrorDamagedError: It is.
+        """
         try:
             yield
         except MirrorDamagedError as damage:

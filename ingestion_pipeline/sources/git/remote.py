@@ -64,7 +64,7 @@ def fetch_branches(
     limits: GitLimits,
     object_filter: str = NO_BLOBS,
 ) -> FetchedHeads:
-    """Fetch the newest commit of each branch with its trees, wherever the branch was before.
+    """Fetch the newest commits of each branch with their trees, wherever the branch was before.
 
     Branches that do not exist are left out and their old tips dropped.
 
@@ -132,7 +132,7 @@ def _fetch_tips(
     object_filter: str,
 ) -> GitOutcome:
     refspecs = make_refspecs(branches, "refs/tips/")
-    arguments = ["--depth=1", f"--filter={object_filter}", "origin", *refspecs]
+    arguments = [f"--depth={limits.depth}", f"--filter={object_filter}", "origin", *refspecs]
     return run_fetch(git_dir, source, arguments, limits)
 
 
