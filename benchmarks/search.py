@@ -74,6 +74,10 @@ def _measure_warm(
     everything, symbols = PointFilter({}), make_filter(SearchFilters())
     values: dict[str, list[float]] = {}
     agreeing = 0
+
+    def encode(text: str) -> list[float]:
+        return [float(value) for value in services.encoder.encode_text(text)]
+
     store.search_dense(name, queries[0].dense.tolist(), everything, 1)
     for query in queries:
         vector = query.dense.tolist()
@@ -83,10 +87,8 @@ def _measure_warm(
             _DENSE: lambda vector=vector: store.search_dense(name, vector, everything, _LIMIT),
             _FILTERED: lambda vector=vector: store.search_dense(name, vector, symbols, _LIMIT),
             _SPARSE: lambda sparse=sparse: store.search_sparse(name, sparse, everything, _LIMIT),
-            _ENCODE: lambda query=query: services.encode_text(query.words),
-            _FUSED: lambda query=query: search(
-                query.words, store, services.encode_text, make_query_sparse, name
-            ),
+            _ENCODE: lambda query=query: services.encoder.encode_text(query.words),
+            _FUSED: lambda query=query: search(query.words, store, encode, make_query_sparse, name),
         }
         for way, ask in ways.items():
             values.setdefault(way, []).append(_time(ask))

@@ -74,7 +74,7 @@ def make_queries(services: Services, index: Index, count: int) -> list[Query]:
         terms = sorted(set(split_text(draw.choice(named))))
         words = " ".join(draw.sample(terms, min(len(terms), draw.randint(1, 4))))
         if split_text(words):
-            dense = np.asarray(services.encode_text(words), np.float32)
+            dense = np.asarray(services.encoder.encode_text(words), np.float32)
             queries.append(Query(words, dense))
     return queries
 

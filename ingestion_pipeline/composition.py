@@ -2,15 +2,12 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
 
 from ingestion_pipeline.cache import ContentCache
 from ingestion_pipeline.core.clock import Clock, SystemClock
@@ -21,10 +18,15 @@ from ingestion_pipeline.core.points import CollectionSpec
 from ingestion_pipeline.core.repositories import SourceId, SourceKind, TrackedRepository
 from ingestion_pipeline.core.state import StateStore
 from ingestion_pipeline.embed import ENCODER_DIM, ENCODER_VERSION
-from ingestion_pipeline.embed.installed import load_installed_weights, read_in_use
+from ingestion_pipeline.embed.installed import (
+    list_encoders,
+    load_installed_weights,
+    read_in_use,
+)
 from ingestion_pipeline.indexing.encoding import encode_facts
 from ingestion_pipeline.indexing.parse import ParseFiles
 from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
+from ingestion_pipeline.indexing.rollout import Rollout
 from ingestion_pipeline.indexing.rules import IndexRules
 from ingestion_pipeline.indexing.target import IndexTarget
 from ingestion_pipeline.parse.grammars import get_parser_version
@@ -68,6 +70,8 @@ class Services:
         lambda settings, clock: build_hosts(settings, clock)
     )
 
+    _encoders: "dict[str, Encoder]" = field(default_factory=dict)
+
     @cached_property
     def state(self) -> StateStore:
         """The state store, upgraded to this version's schema."""
@@ -101,14 +105,6 @@ class Services:
         """The version of the encoder in use; it stays the same for these services."""
         return read_in_use(self.encoders_path)
 
-    def encode_text(self, text: str) -> Sequence[float]:
-        """Embed a query; (D,) floats of unit length."""
-        return [float(value) for value in self.encoder.encode_text(text)]
-
-    def relate(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return (B, R) float32 unit rows of what changes together, of (B, D) vectors ``text``."""
-        return self.encoder.relate(vectors)
-
     @property
     def collection(self) -> CollectionSpec:
         """The collection that code points of this encoder live in."""
@@ -141,7 +137,36 @@ class Services:
             self.collection.name,
             self.make_fingerprint(repository),
             self.make_rules(repository),
+            self.rollout.find_serving(),
         )
+
+    @property
+    def rollout(self) -> Rollout:
+        """Where searches are answered from, and where syncs write."""
+        prefix = self.settings.collection
+        return Rollout(
+            *(self.store, self.state, prefix, self.collection.name),
+            lambda: [f"{prefix}_{version}" for version in list_encoders(self.encoders_path)],
+        )
+
+    def get_version(self, collection: str) -> str:
+        """Return the version of the encoder whose points a collection of ours holds."""
+        return collection.removeprefix(f"{self.settings.collection}_")
+
+    def load_encoder(self, version: str) -> "Encoder":
+        """Return the encoder of a version, on the configured device.
+
+        Raises:
+            EncoderWeightsError: There is none of that version, or its file is damaged.
+        """
+        if version == self.encoder_version:
+            return self.encoder
+        if version not in self._encoders:
+            from ingestion_pipeline.embed.encoder import Encoder
+
+            weights = load_installed_weights(self.encoders_path, version)
+            self._encoders[version] = Encoder(weights, self.settings.device)
+        return self._encoders[version]
 
     @property
     def records(self) -> RecordCache:

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ingestion_pipeline.cli.opening import console, open_command
+from ingestion_pipeline.cli.rollouts import describe_rollout
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.errors import ConfigurationError, EncoderWeightsError
 from ingestion_pipeline.embed.encoder import Encoder
@@ -56,7 +57,10 @@ def list_command() -> None:
             names = facts.get("repositories")
             trained = f"{len(names)} repositories" if isinstance(names, list) else "nothing"
             table.add_row(version, mark, trained, str(facts.get("quality", "")))
+        note = describe_rollout(services)
     console.print(table)
+    if note:
+        console.print(note, markup=False)
 
 
 @encoder.command()
@@ -71,9 +75,27 @@ def use(version: str) -> None:
         return
     console.print(
         f"{version} is in use. Every repository is indexed anew by its next sync, which the sensor "
-        "starts; `ingestion-pipeline sync --dry-run` tells what that costs."
+        "starts; `ingestion-pipeline sync --dry-run` tells what that costs. Searches answer from "
+        "the old index until all have moved."
         + (f" Back: ingestion-pipeline encoder use {before}" if before else "")
     )
+
+
+@encoder.command()
+def switch() -> None:
+    """Answer searches by the encoder in use now, though not every repository has moved to it.
+
+    Those that have not are found again once they are synced.
+    """
+    with open_command() as services:
+        waiting = [row.partition_key for row in services.rollout.list_waiting()]
+        services.store.ensure_collection(services.collection)
+        switched = services.rollout.finish(at_once=True)
+    if not switched:
+        console.print(f"Searches answer by {services.encoder_version} already.")
+        return
+    missing = f" Not found until they are synced: {', '.join(waiting)}." if waiting else ""
+    console.print(f"Searches answer by {services.encoder_version} now.{missing}", markup=False)
 
 
 def _find_in_use(services: Services) -> str:

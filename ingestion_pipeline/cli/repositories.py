@@ -6,6 +6,7 @@ import click
 from rich.table import Table
 
 from ingestion_pipeline.cli.opening import IGNORE_HELP, console, open_command, track_reference
+from ingestion_pipeline.cli.rollouts import describe_rollout
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.clock import format_utc
 from ingestion_pipeline.core.repositories import TrackedRepository
@@ -59,6 +60,7 @@ def untrack(partition: str, purge: bool) -> None:
         if not rows or services.state.find_repository(partition) is not None:
             rows.append(untrack_repository(partition, services.state, services.clock))
         sync_partitions(services, instance)
+        services.rollout.finish()  # it may have been the last that had not moved
         if purge:
             deleted = sum(purge_source(services, row.source) for row in rows)
             console.print(f"Untracked {partition} and deleted {deleted:,} points.", markup=False)
@@ -106,8 +108,9 @@ def repositories(offline: bool) -> None:
             due = f"untracked, purged after {format_utc(at)}"
             table.add_row(row.partition_key, "-", due, "-", points)
         console.print(table)
-        for note in notes:
-            console.print(note, markup=False)
+        for note in (*notes, describe_rollout(services)):
+            if note:
+                console.print(note, markup=False)
 
 
 def _list_untracked(services: Services, partition: str) -> list[TrackedRepository]:

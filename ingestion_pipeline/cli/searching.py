@@ -5,13 +5,9 @@ from collections.abc import Sequence
 import click
 
 from ingestion_pipeline.cli.opening import console, open_command
-from ingestion_pipeline.composition import Services
-from ingestion_pipeline.embed.sparse import make_query_sparse
+from ingestion_pipeline.cli.rollouts import describe_rollout
+from ingestion_pipeline.queries import find_by_words, find_like
 from ingestion_pipeline.search.hits import ALL_KINDS, SearchFilters, SearchHit
-from ingestion_pipeline.search.related import RelatedSignals
-from ingestion_pipeline.search.search import search as search_words
-from ingestion_pipeline.search.search import search_like
-from ingestion_pipeline.search.snippets import add_snippets
 
 
 @click.command()
@@ -39,34 +35,13 @@ def search(
     filters = SearchFilters(repo, branch, language, kinds)
     with open_command() as services:
         if like:
-            hits = search_like(
-                like,
-                services.store,
-                services.collection.name,
-                filters=filters,
-                limit=limit,
-                signals=RelatedSignals(services.relate, services.state.find_relations),
-            )
+            hits = find_like(services, like, filters, limit)
         else:
             hits = find_by_words(services, " ".join(words), filters, limit)
-        hits = add_snippets(hits, " ".join(words), services.read_blobs)
+        note = describe_rollout(services)
     print_hits(hits)
-
-
-def find_by_words(
-    services: Services, words: str, filters: SearchFilters, limit: int
-) -> list[SearchHit]:
-    """Search with the configured encoder."""
-    return search_words(
-        words,
-        services.store,
-        services.encode_text,
-        make_query_sparse,
-        services.collection.name,
-        filters=filters,
-        limit=limit,
-        find_relations=services.state.find_relations,
-    )
+    if note:
+        console.print(note, markup=False, style="dim")
 
 
 def print_hits(hits: Sequence[SearchHit]) -> None:

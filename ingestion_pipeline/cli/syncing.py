@@ -20,7 +20,7 @@ from ingestion_pipeline.cli.opening import (
     open_command,
     track_reference,
 )
-from ingestion_pipeline.cli.searching import find_by_words, print_hits
+from ingestion_pipeline.cli.searching import print_hits
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.errors import HostUnavailableError
 from ingestion_pipeline.core.points import PointFilter
@@ -39,6 +39,7 @@ from ingestion_pipeline.orchestration.preview import (
 )
 from ingestion_pipeline.orchestration.run_progress import show_in_terminal
 from ingestion_pipeline.parse.ignore import validate_ignore_patterns
+from ingestion_pipeline.queries import find_by_words
 from ingestion_pipeline.search.hits import SearchFilters
 from ingestion_pipeline.tracking.branches import validate_branches
 from ingestion_pipeline.tracking.track import find_tracked

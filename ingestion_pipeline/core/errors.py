@@ -22,6 +22,7 @@
         ├── InvalidRepositoryNameError  malformed name or URL
         ├── InvalidQueryError           a search that cannot be answered as it was asked
         ├── StoreMismatchError          the collection has another layout than this version needs
+        ├── EncoderMismatchError        points of another encoder than the query's
         ├── EncoderWeightsError         a file of weights is missing, damaged or another's
         └── TrainingBusyError           another training of an encoder is under way
 
@@ -122,6 +123,10 @@ class StoreMismatchError(PermanentError):
 
 class EncoderWeightsError(PermanentError):
     """A file of encoder weights is missing, damaged, or another version's."""
+
+
+class EncoderMismatchError(PermanentError):
+    """A collection holds points of another encoder than the one that the query was made with."""
 
 
 class TrainingBusyError(PermanentError):

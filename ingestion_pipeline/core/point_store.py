@@ -39,6 +39,21 @@ class PointStore(ABC):
         """Delete a collection with all its points; nothing happens when there is none."""
 
     @abstractmethod
+    def set_alias(self, alias: str, collection: str) -> None:
+        """Make a name stand for a collection, in one step, whatever it stood for before.
+
+        Raises:
+            StoreMismatchError: There is no such collection, or the alias is the name of one.
+        """
+
+    @abstractmethod
+    def find_alias(self, alias: str) -> str | None:
+        """Return the collection that a name stands for; None for none, also once that is dropped.
+
+        The other methods take names of collections; whether they take an alias is the store's.
+        """
+
+    @abstractmethod
     def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """Insert or replace points, whole, in batches of the adapter's choosing."""
 

@@ -150,7 +150,8 @@ def _explain(plan: BranchPlan, target: IndexTarget, options: SyncOptions) -> lis
     if row is None:
         return [f"{plan.branch}: never indexed"]
     if row.collection != target.collection:
-        return [f"{plan.branch}: from {row.collection} to the collection {target.collection}"]
+        move = f"from the collection {row.collection} to {target.collection}"
+        return [f"{plan.branch}: {move}, which answers once every repository has moved"]
     if plan.rewrite:
         return [f"{plan.branch}: the store does not hold what the state says"]
     if row.fingerprint != target.fingerprint:

@@ -17,6 +17,8 @@ class IndexTarget:
         collection: Collection of this content and encoder version.
         fingerprint: Of the pipeline and the rules.
         rules: Which files are indexed.
+        serving: Collection that searches ask while another encoder is rolled out, "" for the same;
+            see ``rollout``.
     """
 
     state: StateStore
@@ -24,3 +26,9 @@ class IndexTarget:
     collection: str
     fingerprint: str
     rules: IndexRules = field(default_factory=lambda: IndexRules(1024 * 1024))
+    serving: str = ""
+
+    @property
+    def retiring(self) -> str:
+        """The collection that still answers and is not written any more, "" for none."""
+        return "" if self.serving == self.collection else self.serving

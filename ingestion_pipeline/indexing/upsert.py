@@ -41,6 +41,7 @@ from ingestion_pipeline.points.write import (
     branch_filter,
     remove_branch_points,
     sweep_orphans,
+    sweep_retiring,
 )
 
 
@@ -125,7 +126,8 @@ class _UpsertStep:
         self._source = context.repository.source
         self._digest = digest
         self._writer = BranchWriter(
-            target.store, target.state, target.collection, self._source, branch.branch
+            *(target.store, target.state, target.collection, self._source, branch.branch),
+            target.retiring,
         )
 
     def restamp(self) -> None:
@@ -164,6 +166,7 @@ class _UpsertStep:
         layout = load_layout(branch.layout_path)
         vectors = read_vectors(branch.vectors_path)
         is_new = _mark_unfinished(self._target, branch, self._context)
+        is_whole = is_new or branch.rewrite
         if full_reindex and not branch.rewrite:
             self._writer.forget_hashes()  # once the head shows that the branch is not finished
         with RecordsReader(branch.records_path) as reader:
@@ -179,6 +182,9 @@ class _UpsertStep:
             )
             part = self._writer.write_documents(documents, changes.deleted)
         _add_counts(self._counts, part)
+        if is_whole:
+            target = self._target
+            sweep_retiring(target.store, target.state, target.retiring, self._source, branch.branch)
         self._target.state.set_relations(self._source, branch.branch, load_relations(branch))
         of_files = vectors[: layout.file_count]
         point = self._make_repository_point(of_files)
@@ -242,7 +248,7 @@ def _mark_unfinished(target: IndexTarget, branch: ClonedBranch, context: BranchC
         )
         target.state.commit_branch(source, empty)
         return True
-    if row.collection != target.collection:
+    if row.collection not in (target.collection, target.retiring):
         _delete_branch(target, row.collection, source, branch.branch)
     target.state.commit_branch(source, replace(row, head_sha="", collection=target.collection))
     return False
@@ -289,9 +295,9 @@ def _remove_untracked_branches(
     for branch in target.state.list_branch_names(source):
         if branch in keep:
             continue
-        elsewhere = collections.get(branch, target.collection)
-        if elsewhere != target.collection:
-            _delete_branch(target, elsewhere, source, branch)
+        elsewhere = {collections.get(branch, ""), target.retiring} - {"", target.collection}
+        for collection in sorted(elsewhere):
+            _delete_branch(target, collection, source, branch)
         counts.deleted += remove_branch_points(
             target.store, target.state, target.collection, source, branch
         )

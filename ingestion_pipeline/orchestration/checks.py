@@ -7,7 +7,7 @@ preview feature of Dagster 1.13.)
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import dagster as dg
@@ -62,7 +62,8 @@ def points_match_state(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckR
 
     def look_at(repository: TrackedRepository) -> Outcome:
         where = PointFilter({"source": str(repository.source)})
-        stored = services.store.count(services.collection.name, where)
+        collections = _list_collections(services, repository)
+        stored = sum(services.store.count(collection, where) for collection in collections)
         expected = services.state.count_points(repository.source)
         return Outcome({} if stored == expected else {"stored": stored, "expected": expected})
 
@@ -84,8 +85,11 @@ def pushed_at_matches_materialization(
     def look_at(repository: TrackedRepository) -> Outcome:
         known = materialized.get(repository.partition_key)
         where = PointFilter({"source": str(repository.source), "kind": REPOSITORY_KIND})
-        points = services.store.scroll(services.collection.name, where)
-        stamps = [str(point.payload["last_pushed_at"]) for point in points]
+        stamps = [
+            str(point.payload["last_pushed_at"])
+            for collection in _list_collections(services, repository)
+            for point in services.store.scroll(collection, where)
+        ]
         # Without a branch there is no point to carry the stamp, and nothing was promised.
         if known is None or not stamps:
             return Outcome()
@@ -112,7 +116,10 @@ def vectors_are_unit_length(context: dg.AssetCheckExecutionContext) -> dg.AssetC
 
     def look_at(repository: TrackedRepository) -> Outcome:
         where = PointFilter({"source": str(repository.source)})
-        points = services.store.scroll(services.collection.name, where, with_vectors=True)
+        points = chain.from_iterable(
+            services.store.scroll(collection, where, with_vectors=True)
+            for collection in _list_collections(services, repository)
+        )
         bad = [point.id for point in islice(points, limit) if not is_unit_length(point)]
         return Outcome({"bad": len(bad), "examples": bad[:_EXAMPLES]} if bad else {})
 
@@ -161,6 +168,12 @@ def all_checks() -> Sequence[dg.AssetChecksDefinition]:
         pushed_at_matches_materialization,
         vectors_are_unit_length,
     ]
+
+
+def _list_collections(services: Services, repository: TrackedRepository) -> list[str]:
+    """Return where a repository's points are: during a roll-out not all have moved."""
+    branches = services.state.list_branches(repository.source)
+    return sorted({branch.collection for branch in branches}) or [services.collection.name]
 
 
 def _list_faults(report: VerifyReport) -> Problem:

@@ -55,6 +55,7 @@ def _begin(context: dg.OpExecutionContext, repository: TrackedRepository) -> Ser
 
 def _target(services: Services, repository: TrackedRepository) -> IndexTarget:
     services.store.ensure_collection(services.collection)
+    services.rollout.begin()
     return services.make_target(repository)
 
 
@@ -151,6 +152,8 @@ def upsert_points(
             result = upsert(embedded, target, services.clock, progress)
         record_success(services.state, services.clock, context.run_id, result)
         services.state.remove_progress(context.run_id)
+        if services.rollout.finish():
+            context.log.info(f"Searches answer from {target.collection} now; all have moved to it.")
         version = format_data_version(cloned.pushed_at, target.fingerprint)
         return dg.MaterializeResult(
             metadata=describe_sync(result, code_map), data_version=dg.DataVersion(version)

@@ -60,6 +60,7 @@ def purge_source(services: Services, source: SourceId) -> int:
         # Who tracked it again meanwhile has a row that nothing is indexed of, which is the truth.
         if _is_untracked(services, source):
             services.state.forget_source(source)
+    services.rollout.finish()  # it may have been the last that had not moved
     return deleted
 
 

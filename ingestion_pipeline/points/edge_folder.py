@@ -6,6 +6,7 @@
     ├── <collection>/          one Edge shard: edge_config.json, segments, wal
     ├── .new/<collection>/     a shard being created; renamed when it is complete
     ├── .dropped/<collection>/ a shard being deleted
+    ├── .aliases/<alias>       name of the collection that the alias stands for
     └── .locks/                lock files; never deleted, which would split the waiters
 
 A collection exists from the moment of one rename and is gone from the moment of another, so a crash
@@ -16,6 +17,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,7 +98,7 @@ class EdgeFolder:
         unfinished.mkdir(parents=True)
         build(unfinished)
         unfinished.rename(self.locate(collection))
-        self._sync_root()
+        _sync(self._root)
 
     def drop(self, collection: str) -> None:
         """Delete the collection; nothing happens when there is none."""
@@ -105,8 +107,43 @@ class EdgeFolder:
         if self.exists(collection):
             dropped.parent.mkdir(parents=True, exist_ok=True)
             self.locate(collection).rename(dropped)
-            self._sync_root()
+            _sync(self._root)
             self._clear(dropped)
+
+    def set_alias(self, alias: str, collection: str) -> None:
+        """Make a name stand for a collection.
+
+        Raises:
+            StoreMismatchError: There is no such collection, or the alias is the name of one.
+        """
+        if not self.exists(collection):
+            raise StoreMismatchError(
+                f"Collection {collection!r} does not exist. Create it before an alias names it."
+            )
+        if self.exists(alias):
+            raise StoreMismatchError(
+                f"{alias!r} cannot be an alias: a collection is called so. Choose another name, or "
+                "drop that collection."
+            )
+        path = self._root / ".aliases" / alias
+        path.parent.mkdir(exist_ok=True)
+        # A name of its own for each writer: two may set the same alias at once.
+        building = path.with_name(f".{alias}.{os.getpid()}.{threading.get_ident()}")
+        with building.open("w", encoding="utf-8") as file:
+            file.write(collection)
+            file.flush()
+            os.fsync(file.fileno())
+        building.replace(path)
+        _sync(path.parent)
+
+    def find_alias(self, alias: str) -> str | None:
+        """Return the collection that a name stands for; None for none, or for one that is gone."""
+        self.locate(alias)
+        try:
+            collection = (self._root / ".aliases" / alias).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        return collection if _NAME.fullmatch(collection) and self.exists(collection) else None
 
     def clear_leftovers(self, collection: str) -> None:
         """Remove what an optimizer run left behind when its process was killed.
@@ -135,10 +172,11 @@ class EdgeFolder:
         if path.exists():
             shutil.rmtree(path)
 
-    def _sync_root(self) -> None:
-        # Without this a power cut can undo the rename after it was reported as done.
-        descriptor = os.open(self._root, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+
+def _sync(folder: Path) -> None:
+    # Without this a power cut can undo the rename after it was reported as done.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -98,6 +98,18 @@ class EdgePointStore(PointStore):
             with self._get(collection).alone():
                 self._folder.drop(collection)
 
+    def set_alias(self, alias: str, collection: str) -> None:
+        """Make a name stand for a collection, in one step, whatever it stood for before.
+
+        Raises:
+            StoreMismatchError: There is no such collection, or the alias is the name of one.
+        """
+        self._folder.set_alias(alias, collection)
+
+    def find_alias(self, alias: str) -> str | None:
+        """Return the collection that a name stands for; None for none, or one that is gone."""
+        return self._folder.find_alias(alias)
+
     def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """Insert or replace points, whole, in batches of 1,000, made durable together."""
         if not points:

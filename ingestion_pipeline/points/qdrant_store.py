@@ -118,6 +118,32 @@ class QdrantPointStore(PointStore):
         """Delete a collection with all its points; nothing happens when there is none."""
         self._read(lambda: self._client.delete_collection(collection), None)
 
+    def set_alias(self, alias: str, collection: str) -> None:
+        """Make a name stand for a collection, in one request, whatever it stood for before.
+
+        Raises:
+            StoreMismatchError: There is no such collection, or the alias is the name of one.
+        """
+        if alias in self.list_collections():
+            raise StoreMismatchError(
+                f"{alias!r} cannot be an alias: a collection is called so. Choose another name, or "
+                "drop that collection."
+            )
+        created = models.CreateAlias(collection_name=collection, alias_name=alias)
+        operations: list[models.AliasOperations] = [
+            models.CreateAliasOperation(create_alias=created)
+        ]
+        if self.find_alias(alias) is not None:
+            deleted = models.DeleteAlias(alias_name=alias)
+            operations.insert(0, models.DeleteAliasOperation(delete_alias=deleted))
+        self._write(collection, lambda: self._client.update_collection_aliases(operations))
+
+    def find_alias(self, alias: str) -> str | None:
+        """Return the collection that a name stands for; None for none."""
+        answer = self._caller.call(self._client.get_aliases)
+        named = {one.alias_name: one.collection_name for one in answer.aliases}
+        return named.get(alias)
+
     def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """Insert or replace points, whole, in batches within both limits, waiting for each."""
         batches = split_batches(

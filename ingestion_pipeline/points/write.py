@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingestion_pipeline.core.batches import batched
+from ingestion_pipeline.core.errors import StoreMismatchError
 from ingestion_pipeline.core.point_store import PointStore
 from ingestion_pipeline.core.points import Point, PointFilter, make_point_id
 from ingestion_pipeline.core.repositories import SourceId
@@ -71,6 +72,8 @@ class BranchWriter:
         collection: Collection of this content and encoder version.
         source: Whose points.
         branch: Which branch.
+        retiring: Collection that still answers while this one is filled, "" for none; what is
+            deleted here is deleted there, too.
         report_progress: Called after every batch with the number of documents done, and the last.
     """
 
@@ -79,6 +82,7 @@ class BranchWriter:
     collection: str
     source: SourceId
     branch: str
+    retiring: str = ""
     report_progress: Callable[[int, str], None] = lambda _done, _last: None
 
     def forget_hashes(self) -> None:
@@ -135,8 +139,38 @@ class BranchWriter:
             self.store.upsert(self.collection, points)
         for ids in _split(batch.gone):
             self.store.delete(self.collection, ids)
+            delete_retiring(self.store, self.retiring, ids)
         if batch.final or batch.removed:
             self.state.commit_documents(self.source, self.branch, batch.final, batch.removed)
+
+
+def delete_retiring(store: PointStore, retiring: str, ids: Sequence[str]) -> None:
+    """Delete points from a collection that another run may drop at any time; "" for none."""
+    if not retiring or not ids:
+        return
+    try:
+        store.delete(retiring, ids)
+    except StoreMismatchError:
+        if retiring in store.list_collections():
+            raise
+
+
+def sweep_retiring(
+    store: PointStore, state: StateStore, retiring: str, source: SourceId, branch: str
+) -> None:
+    """Delete points of a branch that its state does not name from the collection that answers.
+
+    They are of files that went while the branch's state was lost, or as it moved.
+    """
+    if not retiring:
+        return
+    known = {make_point_id(source, branch, "")}
+    for document in state.list_documents(source, branch).values():
+        known.update(document.points)
+    stored = store.scroll(retiring, branch_filter(source, branch))
+    gone = [point.id for point in stored if point.id not in known]
+    for ids in _split(gone):
+        delete_retiring(store, retiring, ids)
 
 
 def remove_branch_points(

@@ -1,12 +1,12 @@
 """What may be searched for, and what is found."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ingestion_pipeline.core.code import SymbolKind
-from ingestion_pipeline.core.errors import InvalidQueryError
-from ingestion_pipeline.core.points import PointFilter
+from ingestion_pipeline.core.errors import EncoderMismatchError, InvalidQueryError
+from ingestion_pipeline.core.points import PointFilter, ScoredPoint, StoredPoint
 
 FILE_KIND = "file"
 REPOSITORY_KIND = "repository"
@@ -98,6 +98,27 @@ def make_filter(filters: SearchFilters) -> PointFilter:
     }
     equals["kind"] = filters.kinds or DEFAULT_KINDS
     return PointFilter(equals)
+
+
+def check_encoder(points: Iterable[ScoredPoint | StoredPoint], version: str) -> None:
+    """Refuse points that another encoder made: their scores mean nothing.
+
+    Args:
+        points: What a store answered.
+        version: Of the encoder that made the query; "" for a query of points with one another.
+
+    Raises:
+        EncoderMismatchError: One of them is another's.
+    """
+    for point in points:
+        found = get_text(point.payload, "encoder_version")
+        if version and found != version:
+            repo = get_text(point.payload, "repo")
+            raise EncoderMismatchError(
+                f"{repo} has points of the encoder {found or 'of an unknown version'} among those "
+                f"of {version}; they cannot be compared. Write them again: ingestion-pipeline sync "
+                f"{repo} --full-reindex"
+            )
 
 
 def check_limit(limit: int) -> None:

@@ -27,7 +27,7 @@ from ingestion_pipeline.search.fusion import (
     merge,
     rank_places,
 )
-from ingestion_pipeline.search.hits import SearchHit, get_text
+from ingestion_pipeline.search.hits import SearchHit, check_encoder, get_text
 from ingestion_pipeline.search.scores import CANDIDATES, HISTORY_WEIGHT, Scores, fuse_related
 
 Vectors = npt.NDArray[np.float32]
@@ -74,6 +74,9 @@ def search_related(
     branch, path = get_text(file.payload, "branch"), get_text(file.payload, "path")
     relations = signals.find_relations(source, branch)
     neighbours = relations.find_neighbours(path) if relations else {}
+    own_version = get_text(file.payload, "encoder_version")
+    for points in (by_words, nearest):
+        check_encoder(points, own_version)
     tied = _retrieve(store, collection, source, branch, _choose(neighbours, count), where)
     itself = identify(file.payload)
     words, near, ties = (

@@ -14,6 +14,7 @@ from ingestion_pipeline.search.hits import (
     SYMBOL_KINDS,
     SearchFilters,
     SearchHit,
+    check_encoder,
     check_limit,
     make_filter,
 )
@@ -44,6 +45,7 @@ def search(
     filters: SearchFilters = _ANY,
     limit: int = 10,
     find_relations: FindRelations | None = None,
+    encoder_version: str = "",
 ) -> list[SearchHit]:
     """Find files and symbols by words, over both vectors.
 
@@ -59,18 +61,21 @@ def search(
         filters: Conditions on the hits.
         limit: Most hits to return.
         find_relations: Tells how the files of a branch belong together; None for nobody.
+        encoder_version: That all points must have; "" for any.
 
     Returns:
         Hits, best first.
 
     Raises:
         InvalidQueryError: No words that could be searched for, a bad limit or an unknown kind.
+        EncoderMismatchError: A point of another encoder is among the best.
         PointStoreUnavailableError: From the store.
         AuthenticationError: From the store.
     """
     _check_words(words)
     check_limit(limit)
-    query = _Query(store, collection, encode_text(words), make_query_sparse(words))
+    dense, sparse = encode_text(words), make_query_sparse(words)
+    query = _Query(store, collection, dense, sparse, encoder_version)
     answers = query.ask(make_filter(filters), limit)
     if filters.kinds == (FILE_KIND,):
         of_symbols = query.ask(make_filter(replace(filters, kinds=SYMBOL_KINDS)), limit)
@@ -88,6 +93,7 @@ def search_like(
     found_in: SearchFilters | None = None,
     limit: int = 10,
     signals: RelatedSignals | None = None,
+    encoder_version: str = "",
 ) -> list[SearchHit]:
     """Find what is like an indexed symbol or related to a file; itself, on any branch, goes.
 
@@ -100,6 +106,7 @@ def search_like(
             None for those of ``filters``.
         limit: Most hits to return.
         signals: What is known of files besides their points; None for likeness alone.
+        encoder_version: That all points must have; "" for any.
 
     Returns:
         Hits, best first.
@@ -107,16 +114,19 @@ def search_like(
     Raises:
         InvalidQueryError: The reference is malformed, means nothing or several things; a bad limit
             or an unknown kind.
+        EncoderMismatchError: A point of another encoder is among the best.
         PointStoreUnavailableError: From the store.
         AuthenticationError: From the store.
     """
     check_limit(limit)
     where = make_filter(filters)
     point = find_point(parse_reference(reference), store, collection, found_in or filters)
+    check_encoder([point], encoder_version)
     itself = identify(point.payload)
     if signals is not None and point.payload.get("kind") == FILE_KIND:
         return search_related(point, store, collection, where, signals, limit)
-    query = _Query(store, collection, point.dense or (), point.sparse or SparseVector((), ()))
+    dense, sparse = point.dense or (), point.sparse or SparseVector((), ())
+    query = _Query(store, collection, dense, sparse, encoder_version)
     answers = query.ask(where, limit + 1)
     others = {
         name: [p for p in points if identify(p.payload) != itself]
@@ -144,12 +154,14 @@ class _Query:
         collection: Name.
         dense: (D,) or empty.
         sparse: Or empty.
+        encoder_version: That all points must have; "" for any.
     """
 
     store: PointStore
     collection: str
     dense: Sequence[float]
     sparse: SparseVector
+    encoder_version: str
 
     def ask(self, where: PointFilter, needed: int) -> dict[str, list[ScoredPoint]]:
         """Return the best points by each vector, ``needed`` different things at least."""
@@ -159,7 +171,10 @@ class _Query:
             ways["dense"] = lambda count: store.search_dense(collection, self.dense, where, count)
         if self.sparse.indices:
             ways["words"] = lambda count: store.search_sparse(collection, self.sparse, where, count)
-        return {name: _ask_enough(ask, needed) for name, ask in ways.items()}
+        answers = {name: _ask_enough(ask, needed) for name, ask in ways.items()}
+        for points in answers.values():
+            check_encoder(points, self.encoder_version)
+        return answers
 
 
 def _ask_enough(ask: _Ask, needed: int) -> list[ScoredPoint]:

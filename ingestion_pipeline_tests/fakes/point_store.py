@@ -26,7 +26,7 @@ class WriteFault:
     """An error at one write; ``upsert``, ``delete`` and ``delete_matching`` count as writes.
 
     Args:
-        at_write: Number of the write, from 0.
+        at_write: Number of the write, from 0; ``set_alias`` is one, too.
         error: What it raises.
         when: ``before`` the write takes effect, or ``after`` it did (the answer got lost).
     """
@@ -48,6 +48,7 @@ class FakePointStore(PointStore):
     ) -> None:
         self._specs = {spec.name: spec for spec in specs}
         self._points: dict[str, dict[str, Point]] = {spec.name: {} for spec in specs}
+        self._aliases: dict[str, str] = {}
         self._faults = tuple(faults)
         self._writes = 0
         self._upserted: list[str] = []
@@ -102,6 +103,20 @@ class FakePointStore(PointStore):
     def drop_collection(self, collection: str) -> None:
         self._points.pop(collection, None)
         self._specs.pop(collection, None)
+
+    def set_alias(self, alias: str, collection: str) -> None:
+        def write() -> None:
+            if collection not in self._points:
+                raise StoreMismatchError(f"Collection {collection!r} does not exist.")
+            if alias in self._points:
+                raise StoreMismatchError(f"{alias!r} cannot be an alias: a collection's name.")
+            self._aliases[alias] = collection
+
+        self._perform(write)
+
+    def find_alias(self, alias: str) -> str | None:
+        named = self._aliases.get(alias)
+        return named if named in self._points else None
 
     def upsert(self, collection: str, points: Sequence[Point]) -> None:
         def write() -> None:

@@ -209,6 +209,8 @@ class _Handler(BaseHTTPRequestHandler):
         parts = [unquote(part) for part in path.strip("/").split("/")]
         if parts == [""]:
             return 200, {"title": "qdrant - vector search engine", "version": CLIENT_VERSION}
+        if parts == ["aliases"]:
+            return 200, {"result": self.server.owner.collections.list_aliases(), "status": "ok"}
         if parts[0] != "collections":
             return 404, {"status": {"error": f"no such path: {path}"}}
         try:

@@ -44,12 +44,18 @@ class ShardedCollections:
         self._root = root
         self._lock = threading.RLock()
         root.mkdir(parents=True, exist_ok=True)
+        self._alias_file = root / ".aliases"
+        self._aliases: dict[str, str] = (
+            json.loads(self._alias_file.read_text()) if self._alias_file.exists() else {}
+        )
         self._bodies = {path.stem: json.loads(path.read_text()) for path in root.glob("*.json")}
         self._shards = {name: qdrant_edge.EdgeShard.load(str(root / name)) for name in self._bodies}
 
     def perform(self, method: str, parts: list[str], body: dict[str, Any]) -> Any:
         """Answer ``METHOD /collections/<parts>`` with the body's ``result``."""
         with self._lock:
+            if parts == ["aliases"]:
+                return self._change_aliases(body["actions"])
             if not parts:
                 return {"collections": [{"name": name} for name in self._shards]}
             name, action = parts[0], (method, "/".join(parts[1:]))
@@ -62,6 +68,32 @@ class ShardedCollections:
             if action == ("GET", ""):
                 return self._describe(name)
             return ACTIONS[action](self._shards[name], body)
+
+    def list_aliases(self) -> Any:
+        """Answer ``GET /aliases`` with the body's ``result``."""
+        with self._lock:
+            named = [
+                {"alias_name": alias, "collection_name": name}
+                for alias, name in self._aliases.items()
+            ]
+            return {"aliases": named}
+
+    def _change_aliases(self, actions: list[dict[str, Any]]) -> bool:
+        changed = dict(self._aliases)
+        for action in actions:
+            if "delete_alias" in action:
+                del changed[action["delete_alias"]["alias_name"]]
+            else:
+                name = action["create_alias"]["collection_name"]
+                if name not in self._shards:
+                    raise UnknownCollectionError(name)
+                changed[action["create_alias"]["alias_name"]] = name
+        self._set_aliases(changed)
+        return True
+
+    def _set_aliases(self, aliases: dict[str, str]) -> None:
+        self._aliases = aliases
+        self._alias_file.write_text(json.dumps(aliases))
 
     def close(self) -> None:
         with self._lock:
@@ -87,6 +119,7 @@ class ShardedCollections:
         del self._bodies[name]
         (self._root / f"{name}.json").unlink()
         shutil.rmtree(self._root / name)
+        self._set_aliases({alias: of for alias, of in self._aliases.items() if of != name})
         return True
 
     def _describe(self, name: str) -> dict[str, Any]:

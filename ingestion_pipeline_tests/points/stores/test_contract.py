@@ -62,6 +62,41 @@ def test_dropping_what_is_not_there_does_nothing(store: PointStore, prefix: str)
     assert f"{prefix}_none" not in store.list_collections()
 
 
+# -- aliases
+
+
+def test_an_alias_names_one_collection_at_a_time(store: PointStore, prefix: str) -> None:
+    for ending in ("a", "b"):
+        store.ensure_collection(make_spec(f"{prefix}_{ending}"))
+    assert store.find_alias(prefix) is None
+    for ending in ("a", "b", "b", "a"):
+        store.set_alias(prefix, f"{prefix}_{ending}")
+        assert store.find_alias(prefix) == f"{prefix}_{ending}"
+    assert store.find_alias(f"{prefix}_a") is None
+    named = [name for name in store.list_collections() if name.startswith(prefix)]
+    assert named == [f"{prefix}_a", f"{prefix}_b"]
+
+
+def test_an_alias_ends_with_its_collection(store: PointStore, prefix: str) -> None:
+    for ending in ("a", "b"):
+        store.ensure_collection(make_spec(f"{prefix}_{ending}"))
+    store.set_alias(prefix, f"{prefix}_a")
+    store.drop_collection(f"{prefix}_a")
+    assert store.find_alias(prefix) is None
+    store.set_alias(prefix, f"{prefix}_b")
+    assert store.find_alias(prefix) == f"{prefix}_b"
+
+
+def test_an_alias_needs_a_collection_and_a_name_of_its_own(store: PointStore, prefix: str) -> None:
+    store.ensure_collection(make_spec(f"{prefix}_a"))
+    with pytest.raises(StoreMismatchError, match="does not exist"):
+        store.set_alias(prefix, f"{prefix}_none")
+    store.ensure_collection(make_spec(f"{prefix}_b"))
+    with pytest.raises(StoreMismatchError, match="cannot be an alias"):
+        store.set_alias(f"{prefix}_b", f"{prefix}_a")
+    assert store.find_alias(prefix) is None
+
+
 def test_a_missing_collection_reads_as_empty(store: PointStore, prefix: str) -> None:
     missing = f"{prefix}_none"
     assert store.retrieve(missing, [make_id(1)], with_vectors=True) == []
