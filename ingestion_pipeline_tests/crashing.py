@@ -53,5 +53,7 @@ class CrashingProxy:
         return lambda *args, **kwargs: self._plan.perform(value, *args, **kwargs)
 
 
-STORE_WRITES = frozenset({"upsert", "delete", "delete_matching"})
-STATE_WRITES = frozenset({"commit_documents", "commit_branch", "remove_branch"})
+STORE_WRITES = frozenset(
+    {"upsert", "delete", "delete_matching", "set_alias", "drop_collection", "ensure_collection"}
+)
+STATE_WRITES = frozenset({"commit_documents", "commit_branch", "remove_branch", "set_relations"})

@@ -152,7 +152,9 @@ def test_hits_are_printed_whole_whatever_the_terminal(
 def test_search_options_narrow_the_hits(indexed_home: CommandHome) -> None:
     assert "README.md" not in indexed_home.run("search", "purr", "--language", "python")
     assert indexed_home.run("search", "purr", "--repo", "octo/dog").startswith("Nothing found.")
-    assert len(indexed_home.run("search", "purr", "--limit", "1").splitlines()) == 2
+    [title, _, *lines] = indexed_home.run("search", "purr", "--limit", "1").splitlines()
+    assert title == " 1. src/purr.py:4  purr"
+    assert lines[0] == "        4 │ def purr(times):"
     classes = indexed_home.run("search", "voice", "--kind", "class")
     assert "Voice" in classes
     assert "function" not in classes

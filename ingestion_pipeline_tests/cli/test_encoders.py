@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ingestion_pipeline.core.points import Point, PointFilter
 from ingestion_pipeline.embed.installed import load_installed_weights
+from ingestion_pipeline.points.edge_store import EdgePointStore
 from ingestion_pipeline_tests.cli.home import KEY, CommandHome
 from ingestion_pipeline_tests.git_repositories import GitRepository
 from ingestion_pipeline_tests.training.histories import make_history
@@ -38,7 +40,7 @@ def test_train_use_and_go_back(home: CommandHome, offices: Path, others: Path) -
     assert "mine-1 is in use." in home.run("encoder", "use", "mine-1")
     assert re.search(r"mine-1 +│ yes +│ 1 repositor", home.run("encoder", "list"))
     preview = home.run("sync", "--dry-run")
-    assert "from code_hashbag-1 to the collection code_mine-1" in " ".join(preview.split())
+    assert "from the collection code_hashbag-1 to code_mine-1" in " ".join(preview.split())
     assert "8 points (0 added, 8 changed" in home.run("sync")
     assert {point["encoder_version"] for point in home.read_points().values()} == {"mine-1"}
     assert "src/purr.py" in home.run("search", "purr")
@@ -48,6 +50,58 @@ def test_train_use_and_go_back(home: CommandHome, offices: Path, others: Path) -
     assert "8 points (0 added, 8 changed" in home.run("sync")
     assert {p["encoder_version"] for p in home.read_points().values()} == {"codegraph-1"}
     assert home.run("encoder", "use", "codegraph-1") == "codegraph-1 was in use already.\n"
+
+
+def test_searches_go_on_while_an_encoder_rolls_out(home: CommandHome, others: Path) -> None:
+    home.add_repository()
+    home.run("track", KEY)
+    other = home.run("track", "--path", others).split()[1]
+    home.run("sync")
+    home.run("encoder", "use", "codegraph-1")
+    home.run("sync", KEY)
+    note = (
+        "Searches answer by hashbag-1 until all repositories have moved to codegraph-1: 1 of 2 "
+        f"have; missing: {other}."
+    )
+    for words, found in (("purr", KEY), ("mail", other)):
+        said = home.run("search", words)
+        assert f"{found}@" in said
+        assert note in said
+    for command in (("encoder", "list"), ("repositories",)):
+        assert note in home.run(*command)
+    home.run("sync")
+    said = home.run("search", "mail")
+    assert f"{other}@" in said
+    assert "Searches answer" not in said
+    assert home.run("encoder", "switch") == "Searches answer by codegraph-1 already.\n"
+    assert not (home.folder / ".data" / "qdrant" / "code_hashbag-1").exists()
+
+    home.run("encoder", "use", "hashbag-1")
+    home.run("sync", KEY)
+    said = home.run("encoder", "switch")
+    assert f"Searches answer by hashbag-1 now. Not found until they are synced: {other}." in said
+    assert f"{other}@" not in home.run("search", "mail")
+    home.run("sync")
+    assert f"{other}@" in home.run("search", "mail")
+
+
+def test_points_of_another_encoder_are_refused(home: CommandHome) -> None:
+    home.add_repository()
+    home.run("track", KEY)
+    home.run("sync")
+    store = EdgePointStore(home.folder / ".data" / "qdrant")
+    where = PointFilter({"path": "README.md"})
+    [point] = store.scroll("code_hashbag-1", where, with_vectors=True)
+    assert point.dense is not None
+    assert point.sparse is not None
+    payload = {**point.payload, "encoder_version": "foreign-1"}
+    store.upsert("code_hashbag-1", [Point(point.id, point.dense, point.sparse, payload)])
+    store.close()
+    said = home.refuse("search", "purr readme octo")
+    assert f"{KEY} has points of the encoder foreign-1 among those of hashbag-1" in said
+    assert f"ingestion-pipeline sync {KEY} --full-reindex" in said
+    home.run("sync", KEY, "--full-reindex")
+    assert "src/purr.py" in home.run("search", "purr readme octo")
 
 
 def test_train_on_what_is_tracked(home: CommandHome, offices: Path, others: Path) -> None:

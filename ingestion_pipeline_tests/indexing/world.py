@@ -21,6 +21,7 @@ from ingestion_pipeline.indexing.handles import EmbeddedRepository, SyncResult
 from ingestion_pipeline.indexing.parse import parse_repository
 from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
+from ingestion_pipeline.indexing.rollout import Rollout
 from ingestion_pipeline.indexing.rules import DEFAULT_OPTIONS, IndexRules, SyncOptions
 from ingestion_pipeline.indexing.target import IndexTarget
 from ingestion_pipeline.indexing.upsert import upsert_points
@@ -40,7 +41,9 @@ from ingestion_pipeline_tests.fakes.point_store import FakePointStore
 from ingestion_pipeline_tests.fakes.state_store import FakeStateStore
 from ingestion_pipeline_tests.git_repositories import GitRepository
 
+ALIAS = "code"
 COLLECTION = "code_test"
+NEXT_COLLECTION = "code_next"
 SPEC = CollectionSpec(COLLECTION, ENCODER_DIM)
 RULES = IndexRules(10**6)
 VOLATILE = {"commit_sha", "last_pushed_at", "last_indexed_at"}
@@ -88,6 +91,7 @@ class Index:
         self.host = FakeCodeHost([make_hosted()])
         self.host.set_clone_url("octo/cat", str(git.path))
         self.rules = RULES
+        self.collection = COLLECTION
         hosts: Any = {SourceKind.GITHUB: self.host}
         self.row = track_repository("octo/cat", None, hosts, self.state, self.clock)
         self.mirror = GitMirror(folder / "mirror.git", GitLimits(10**8, 10**6, 60))
@@ -113,7 +117,26 @@ class Index:
     def make_target(self, plan: CrashPlan = NEVER, fingerprint: str = "fingerprint") -> IndexTarget:
         store: Any = CrashingProxy(self.store, plan, STORE_WRITES)
         state: Any = CrashingProxy(self.state, plan, STATE_WRITES)
-        return IndexTarget(state, store, COLLECTION, fingerprint, self.rules)
+        serving = self.make_rollout(plan).find_serving()
+        return IndexTarget(state, store, self.collection, fingerprint, self.rules, serving)
+
+    def make_rollout(self, plan: CrashPlan = NEVER) -> Rollout:
+        store: Any = CrashingProxy(self.store, plan, STORE_WRITES)
+        state: Any = CrashingProxy(self.state, plan, STATE_WRITES)
+        return Rollout(store, state, ALIAS, self.collection, lambda: [COLLECTION, NEXT_COLLECTION])
+
+    def use(self, collection: str, version: str) -> None:
+        """Put another encoder in use; its vectors are the same here, its points are not."""
+        self.collection = collection
+        self.rules = replace(self.rules, encoder_version=version)
+
+    def roll(self, plan: CrashPlan = NEVER) -> bool:
+        """Sync as the ops do it; return whether searches answer from another collection now."""
+        store: Any = CrashingProxy(self.store, plan, STORE_WRITES)
+        store.ensure_collection(CollectionSpec(self.collection, ENCODER_DIM))
+        self.make_rollout(plan).begin()
+        self.sync(plan)
+        return self.make_rollout(plan).finish()
 
     def prepare(
         self, target: IndexTarget, options: SyncOptions = DEFAULT_OPTIONS
@@ -141,7 +164,7 @@ class Index:
 
     def points(self) -> dict[str, tuple[Mapping[str, Any], Any, Any]]:
         """Id → everything but the volatile facts; vectors rounded, for comparing."""
-        stored = self.store.scroll(COLLECTION, PointFilter({}), with_vectors=True)
+        stored = self.store.scroll(self.collection, PointFilter({}), with_vectors=True)
         return {
             p.id: (
                 {k: v for k, v in p.payload.items() if k not in VOLATILE},
