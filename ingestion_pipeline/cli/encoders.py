@@ -205,7 +205,8 @@ def evaluate(
         repositories = _prepare(paths)
         with console.status("Measuring …") as status:
             evaluation = evaluate_repositories(
-                repositories, encoders, lambda name: status.update(f"Measuring {name} …")
+                *(repositories, encoders, lambda name: status.update(f"Measuring {name} …")),
+                pool=True,
             )
     if not any(evaluation.list_results(task, BM25) for task in Task):
         raise ConfigurationError(

@@ -13,14 +13,22 @@ def write_table(evaluation: Evaluation) -> str:
     """Return a Markdown table: mean reciprocal rank, recall at ten, and the ratio to BM25.
 
     All are means over repositories; behind the ratio stands its 95 % interval, by paired bootstrap
-    over the queries.
+    over the queries. Where it was measured, the last column is what is left of the MRR when all
+    repositories stand in one collection.
     """
-    lines = ["| task | ranking | MRR | R@10 | to BM25 |", "| --- | --- | ---: | ---: | ---: |"]
+    pooled = bool(evaluation.pooled)
+    lines = [
+        f"| task | ranking | MRR | R@10 | to BM25 |{' one collection |' if pooled else ''}",
+        f"| --- | --- | ---: | ---: | ---: |{' ---: |' if pooled else ''}",
+    ]
     for task in Task:
         for way in evaluation.list_ways(task):
             mrr, recall = evaluation.find_mrr(task, way), evaluation.find_recall(task, way)
             ratio = "" if way == BM25 else _write_ratio(evaluation, task, way)
-            lines.append(f"| {task} | {way} | {mrr:.3f} | {recall:.3f} | {ratio} |")
+            line = f"| {task} | {way} | {mrr:.3f} | {recall:.3f} | {ratio} |"
+            if pooled:
+                line += f" {_write_kept(evaluation, task, way)} |"
+            lines.append(line)
     return "\n".join(lines) + "\n"
 
 
@@ -41,6 +49,11 @@ def write_repositories(evaluation: Evaluation, ways: Sequence[str]) -> str:
             queries = len(results[0].reciprocal_ranks)
             lines.append(f"| {task} | {name} | {queries:,} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _write_kept(evaluation: Evaluation, task: Task, way: str) -> str:
+    known = task in evaluation.pooled
+    return f"{evaluation.find_kept_share(task, way):.0%}" if known else ""
 
 
 def _write_ratio(evaluation: Evaluation, task: Task, way: str) -> str:

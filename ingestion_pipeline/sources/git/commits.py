@@ -2,10 +2,13 @@
 
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from types import MappingProxyType
+
+import msgspec
 
 from ingestion_pipeline.core.errors import RepositoryUnavailableError
 from ingestion_pipeline.sources.git.environment import build_read_environment
@@ -47,7 +50,9 @@ class Commit:
         return self.changed_count > _MOST_FILES_CHANGED
 
 
-def list_commits(git_dir: Path, revision: str, limit: int) -> list[Commit]:
+def list_commits(
+    git_dir: Path, revision: str, limit: int, known: Mapping[str, Commit] = MappingProxyType({})
+) -> list[Commit]:
     """Return the newest commits, newest first, merges left out.
 
     Args:
@@ -55,43 +60,77 @@ def list_commits(git_dir: Path, revision: str, limit: int) -> list[Commit]:
             needed, because renames are not looked for.
         revision: Where to start.
         limit: Most commits.
+        known: Commits by their ids, that are not looked at again.
 
     Raises:
         RepositoryUnavailableError: git cannot read that history.
     """
+    listing = ["rev-list", "--no-merges", f"--max-count={limit}", revision, "--"]
+    shas = b"".join(_run(git_dir, listing, subprocess.DEVNULL)).decode("ascii").split()
+    missing = [sha for sha in shas if sha not in known]
+    found = {commit.sha: commit for commit in _look_at(git_dir, missing)}
+    return [known.get(sha) or found[sha] for sha in shas]
+
+
+def _look_at(git_dir: Path, shas: Sequence[str]) -> Iterator[Commit]:
+    if not shas:
+        return
     arguments = [
-        f"--git-dir={git_dir}",
-        *("-c", "core.quotePath=false", "log", "--no-merges", "--no-renames", "--name-status"),
-        *(f"--max-count={limit}", "--format=%x00%H%x00%B%x00", revision, "--"),
+        *("-c", "core.quotePath=false", "log", "--no-walk=unsorted", "--stdin", "--no-renames"),
+        *("--name-status", "--format=%x00%H%x00%B%x00"),
     ]
-    with stream_reader(arguments, build_read_environment(), subprocess.DEVNULL) as stream:
-        commits = list(_read_commits(stream.stdout))
+    with tempfile.TemporaryFile() as wanted:
+        wanted.writelines(f"{sha}\n".encode() for sha in shas)
+        wanted.seek(0)
+        yield from _read_commits(_split_fields(_run(git_dir, arguments, wanted.fileno())))
+
+
+def _run(git_dir: Path, arguments: Sequence[str], stdin: int) -> Iterator[bytes]:
+    """Yield what git says, in chunks."""
+    command = [f"--git-dir={git_dir}", *arguments]
+    with stream_reader(command, build_read_environment(), stdin) as stream:
+        while chunk := stream.stdout.read(_CHUNK_BYTES):
+            yield chunk
         outcome = stream.finish()
     if outcome.exit_code != 0:
         raise RepositoryUnavailableError(
             f"The history of {git_dir} cannot be read: {outcome.stderr.strip()}. Training needs "
             "commits and their trees: give a full clone, not a shallow one."
         )
-    return commits
 
 
-def _split_fields(stdout: IO[bytes]) -> Iterator[str]:
+def _split_fields(chunks: Iterable[bytes]) -> Iterator[str]:
     """Yield what stands between zero bytes, which neither messages nor paths can hold."""
     rest = b""
-    while chunk := stdout.read(_CHUNK_BYTES):
+    for chunk in chunks:
         *fields, rest = (rest + chunk).split(b"\0")
         yield from (field.decode("utf-8", "replace") for field in fields)
     yield rest.decode("utf-8", "replace")
 
 
-def _read_commits(stdout: IO[bytes]) -> Iterator[Commit]:
-    fields = _split_fields(stdout)
+def _read_commits(fields: Iterator[str]) -> Iterator[Commit]:
     next(fields)  # what stands before the first commit: nothing
     while (sha := next(fields, None)) is not None:
         message, changes = next(fields, ""), next(fields, "")
         rows = [line.split("\t", 1) for line in changes.split("\n") if "\t" in line]
         modified = tuple(sorted({path for status, path in rows if status == "M"}))
         yield Commit(sha, clean_message(message), modified, len(rows))
+
+
+def save_known(path: Path, commits: Iterable[Commit]) -> None:
+    """Write commits down, all at once, so that they need not be looked at again."""
+    building = path.with_name(f"{path.name}.new")
+    building.write_bytes(msgspec.msgpack.encode(list(commits)))
+    building.replace(path)
+
+
+def load_known(path: Path) -> dict[str, Commit]:
+    """Return what ``save_known`` wrote, by id; {} where there is none or it cannot be read."""
+    try:
+        commits = msgspec.msgpack.decode(path.read_bytes(), type=list[Commit])
+    except (FileNotFoundError, msgspec.DecodeError):
+        return {}
+    return {commit.sha: commit for commit in commits}
 
 
 def clean_message(message: str) -> str:

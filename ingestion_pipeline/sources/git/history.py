@@ -67,7 +67,8 @@ def count_pulled(
         _write_counted(folder, wanted)
 
     commits = SideRepository(
-        git_dir, HISTORY_FOLDER, "The list of commits", ["--filter=tree:0"], [_COUNTED]
+        *(git_dir, HISTORY_FOLDER, "The list of commits", ["--filter=tree:0"]),
+        kept_files=[_COUNTED],
     )
     reason = commits.update(source, {sha: sha for sha in wanted}, limits, count)
     return CommitCount(None, reason) if reason else CommitCount(pulled)

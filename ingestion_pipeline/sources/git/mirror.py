@@ -15,7 +15,13 @@ from ingestion_pipeline.core.code_host import FetchSource
 from ingestion_pipeline.core.errors import HostNotAllowedError, RepositoryBusyError
 from ingestion_pipeline.sources.git import history, mirror_files, remote, trees
 from ingestion_pipeline.sources.git.blobs import BlobRequest, FetchedBlobs
-from ingestion_pipeline.sources.git.commits import MOST_COMMITS_LISTED, Commit, list_commits
+from ingestion_pipeline.sources.git.commits import (
+    MOST_COMMITS_LISTED,
+    Commit,
+    list_commits,
+    load_known,
+    save_known,
+)
 from ingestion_pipeline.sources.git.environment import find_protocol
 from ingestion_pipeline.sources.git.failures import make_size_error, make_unexplained_error
 from ingestion_pipeline.sources.git.history import CommitCount
@@ -26,6 +32,8 @@ from ingestion_pipeline.sources.git.remote import FetchedHeads, UnexplainedFailu
 from ingestion_pipeline.sources.git.side_repository import SideRepository
 
 _logger = logging.getLogger(__name__)
+# What the listed commits changed, beside their objects.
+_KNOWN_COMMITS = "ingestion-commits"
 _UNFILTERED_NOTE = (
     "The server cannot leave files out, so a fetch brings all files of the newest commit, however "
     "large."
@@ -182,12 +190,20 @@ class GitMirror:
             self.path,
             mirror_files.CHANGES_FOLDER,
             "The history of changes",
-            [f"--depth={MOST_COMMITS_LISTED}", f"--filter={remote.NO_BLOBS}"],
+            [f"--filter={remote.NO_BLOBS}"],
+            [f"--depth={MOST_COMMITS_LISTED}"],
+            [_KNOWN_COMMITS],
         )
 
         def read() -> None:
+            path = changes.folder / _KNOWN_COMMITS
+            known = load_known(path)
             for branch, head_sha in heads.items():
-                found[branch] = list_commits(changes.folder, head_sha, MOST_COMMITS_LISTED)
+                commits = list_commits(changes.folder, head_sha, MOST_COMMITS_LISTED, known)
+                found[branch] = commits
+            listed = {commit.sha: commit for commits in found.values() for commit in commits}
+            if not listed.keys() <= known.keys():
+                save_known(path, listed.values())
 
         self._check_protocol(source)
         with self._locked():

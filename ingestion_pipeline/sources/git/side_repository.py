@@ -34,7 +34,10 @@ class SideRepository:
         git_dir: The mirror.
         name: Of the folder inside it.
         what: What it holds, for messages, as a subject: ``The list of commits``.
-        arguments: Of ``git fetch``: what is left out, and how deep it goes.
+        arguments: Of ``git fetch``: what is left out.
+        first_arguments: Of the first one, in addition: how deep it goes. Later ones bring what is
+            new; asked for a depth, git would look through all that is there (0.1 s at a thousand
+            commits). A merge of what forked before that depth brings the fork's whole history.
         kept_files: Files in the folder that outlive its being made anew.
     """
 
@@ -42,6 +45,7 @@ class SideRepository:
     name: str
     what: str
     arguments: Sequence[str]
+    first_arguments: Sequence[str] = ()
     kept_files: Sequence[str] = ()
 
     @property
@@ -93,18 +97,22 @@ class SideRepository:
         """Fetch; a folder that git cannot go on with is made anew, once."""
         if not find_damage(self.folder):
             try:
-                return self._fetch_once(source, wanted, limits)
-            except UnexplainedFailureError as failure:
+                return self._fetch_once(source, wanted, limits, self.arguments)
+            except (UnexplainedFailureError, RepositoryLimitError) as failure:
                 _logger.info("Fetching %s of %s anew: %s", self.name, self.git_dir.name, failure)
         self._recreate(len(next(iter(wanted.values()))))
-        return self._fetch_once(source, wanted, limits)
+        return self._fetch_once(source, wanted, limits, [*self.first_arguments, *self.arguments])
 
     def _fetch_once(
-        self, source: FetchSource, wanted: Mapping[str, str], limits: GitLimits
+        self,
+        source: FetchSource,
+        wanted: Mapping[str, str],
+        limits: GitLimits,
+        arguments: Sequence[str],
     ) -> None:
         # By id: the branches may have moved since the mirror was fetched.
         refspecs = [f"+{sha}:{name_ref(name, 'refs/tips/')}" for name, sha in wanted.items()]
-        arguments = [*self.arguments, "origin"]
+        arguments = [*arguments, "origin"]
         outcome = run_fetch(self.folder, source, arguments, limits, wanted=refspecs)
         if outcome.exit_code != 0:
             raise explain(outcome, self.folder, source, limits)

@@ -55,7 +55,7 @@ def test_only_trees_are_fetched_and_only_of_the_newest_commits(
     # The oldest one's parent is not there, so all of its files look new.
     assert _list(mirror, source, "main") == {"main": [["src/app.py"], ["src/app.py"], []]}
     repository.commit({"src/app.py": "more\n"})
-    assert _list(mirror, source, "main") == {"main": [["src/app.py"]] * 2 + [[]]}
+    assert _list(mirror, source, "main") == {"main": [["src/app.py"]] * 3}
     lines = run_git(
         mirror.path / "changes", "cat-file", "--batch-check", "--batch-all-objects"
     ).splitlines()
@@ -64,7 +64,7 @@ def test_only_trees_are_fetched_and_only_of_the_newest_commits(
     assert kinds.count(b"commit") == 4
 
 
-@pytest.mark.parametrize("lost", ["folder", "pack"])
+@pytest.mark.parametrize("lost", ["folder", "pack", "list"])
 def test_what_is_lost_is_fetched_again(
     repository: GitRepository, mirror: GitMirror, source: FetchSource, lost: str
 ) -> None:
@@ -72,10 +72,30 @@ def test_what_is_lost_is_fetched_again(
     expected = _list(mirror, source, "main")
     if lost == "folder":
         shutil.rmtree(mirror.path / "changes")
+    elif lost == "list":
+        (mirror.path / "changes" / "ingestion-commits").write_bytes(b"something else")
     else:
         for pack in (mirror.path / "changes" / "objects" / "pack").glob("*.idx"):
             pack.unlink()
     assert _list(mirror, source, "main") == expected
+
+
+def test_a_merge_of_an_old_fork_is_listed_too(
+    repository: GitRepository,
+    mirror: GitMirror,
+    source: FetchSource,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mirror_module, "MOST_COMMITS_LISTED", 2)
+    repository.create_branch("fork", repository.head())
+    for number in range(5):
+        repository.commit({"src/app.py": f"{number}\n"})
+    _list(mirror, source, "main")
+    repository.commit({"README.md": "fork\n"}, branch="fork")
+    tree = repository.git("rev-parse", "fork^{tree}")
+    parents = "".join(f"parent {repository.head(name)}\n" for name in ("main", "fork"))
+    repository.commit_object(f"tree {tree}\n{parents}", branch="main")
+    assert sorted(_list(mirror, source, "main")["main"]) == [["README.md"], ["src/app.py"]]
 
 
 def test_a_rebuilt_mirror_keeps_it_and_a_force_push_is_followed(
