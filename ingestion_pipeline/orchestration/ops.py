@@ -129,7 +129,6 @@ def embed_repository(
                 services.records,
                 services.word_vectors,
                 progress,
-                services.memos,
             )
         return dg.Output(embedded, metadata=describe_embed(embedded))
 
