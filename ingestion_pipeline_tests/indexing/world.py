@@ -18,6 +18,7 @@ from ingestion_pipeline.indexing.clone import clone_repository
 from ingestion_pipeline.indexing.embed import embed_repository
 from ingestion_pipeline.indexing.encoding import encode_facts
 from ingestion_pipeline.indexing.handles import EmbeddedRepository, SyncResult
+from ingestion_pipeline.indexing.heard_cache import HeardCache
 from ingestion_pipeline.indexing.parse import parse_repository
 from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
@@ -126,7 +127,10 @@ class Index:
             *(progress, options),
         )
         parsed = parse_repository(cloned, self.mirror, self.records, parse_here, progress)
-        return embed_repository(parsed, lambda: self.encoder, self.records, self.vectors, progress)
+        return embed_repository(
+            *(parsed, lambda: self.encoder, self.records, self.vectors),
+            *(HeardCache(self.caches / "heard"), progress),
+        )
 
     def sync(
         self,
