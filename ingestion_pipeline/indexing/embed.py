@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ingestion_pipeline.artifacts.records_file import RecordsReader
 from ingestion_pipeline.artifacts.vectors import release_pages
