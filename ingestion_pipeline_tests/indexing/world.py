@@ -117,7 +117,10 @@ class Index:
         return IndexTarget(state, store, COLLECTION, fingerprint, self.rules)
 
     def prepare(
-        self, target: IndexTarget, options: SyncOptions = DEFAULT_OPTIONS
+        self,
+        target: IndexTarget,
+        options: SyncOptions = DEFAULT_OPTIONS,
+        encoder: Encoder | None = None,
     ) -> EmbeddedRepository:
         """Do the first three steps of a sync."""
         work = self.folder / "work" / str(next(self.runs))
@@ -128,7 +131,7 @@ class Index:
         )
         parsed = parse_repository(cloned, self.mirror, self.records, parse_here, progress)
         return embed_repository(
-            *(parsed, lambda: self.encoder, self.records, self.vectors),
+            *(parsed, lambda: encoder or self.encoder, self.records, self.vectors),
             *(HeardCache(self.caches / "heard"), progress),
         )
 
