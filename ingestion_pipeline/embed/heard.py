@@ -21,7 +21,7 @@ from ingestion_pipeline.embed.digests import Digests, digest_neighbourhoods, dig
 
 STEP = 2.0**-8
 """Largest difference of a component that counts as none, to the root mean square of all: the
-rounding of bfloat16. What it turns a vector by is measured in ``docs/encoder.md``."""
+rounding of bfloat16. What it turns a vector by is measured in ``docs/adr/0013``."""
 
 Half = npt.NDArray[np.float16]
 Nodes = npt.NDArray[np.int64]
