@@ -66,9 +66,23 @@ class ClonedBranch:
         return self.folder / "layout.npz"
 
     @property
-    def vectors_path(self) -> Path:
-        """The encoder's vectors."""
-        return self.folder / "vectors.npy"
+    def words_path(self) -> Path:
+        """What each node's own words say."""
+        return self.folder / "words.npy"
+
+    @property
+    def projection_path(self) -> Path:
+        """What the heard is multiplied with."""
+        return self.folder / "projection.npy"
+
+    @property
+    def moved_path(self) -> Path:
+        """Files of which a vector is another than in an earlier sync."""
+        return self.folder / "moved.msgpack"
+
+    def heard_path(self, layer: int) -> Path:
+        """What each node heard in a layer."""
+        return self.folder / f"heard-{layer}.npy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,7 @@ def embed_repository(
                 lambda: services.encoder,
                 services.records,
                 services.word_vectors,
+                services.heard,
                 progress,
             )
         return dg.Output(embedded, metadata=describe_embed(embedded))

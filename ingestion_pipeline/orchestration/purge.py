@@ -57,6 +57,7 @@ def purge_source(services: Services, source: SourceId) -> int:
             services.state.remove_branch(source, branch)
         services.open_mirror(source).remove()
         services.open_history(source).remove()
+        services.heard.keep_only(source, ())
         # Who tracked it again meanwhile has a row that nothing is indexed of, which is the truth.
         if _is_untracked(services, source):
             services.state.forget_source(source)
