@@ -9,17 +9,15 @@ from ingestion_pipeline_tests.crashing import Crash, CrashPlan
 from ingestion_pipeline_tests.git_repositories import Files, GitRepository
 from ingestion_pipeline_tests.indexing.world import Index
 
-FILES: Files = {
-    "a.py": "import b\n\n\ndef one():\n    b.two()\n",
-    "b.py": "def two():\n    pass\n",
-    "c.py": "def three():\n    pass\n",
-}
+ONE = "import b\n\n\ndef one():\n    b.two()\n"
+THREE = "def three():\n    pass\n"
+FILES: Files = {"a.py": ONE, "b.py": "def two():\n    pass\n", "c.py": THREE}
 
 
 @pytest.fixture
 def git(tmp_path: Path) -> GitRepository:
     repository = GitRepository(tmp_path / "origin.git", FILES)
-    repository.commit({"a.py": f"{FILES['a.py']}# x\n", "c.py": f"{FILES['c.py']}# x\n"}, "Say x")
+    repository.commit({"a.py": f"{ONE}# x\n", "c.py": f"{THREE}# x\n"}, "Say x")
     return repository
 
 
@@ -36,7 +34,7 @@ def test_a_sync_stores_references_and_common_commits(tmp_path: Path, git: GitRep
     assert (found["b.py"].references, found["b.py"].commits) == (2, 0)
     assert (found["c.py"].references, found["c.py"].commits) == (0, 1)
 
-    git.commit({"a.py": "import c\n", "c.py": FILES["c.py"], "b.py": None}, "Do away with b")
+    git.commit({"a.py": "import c\n", "c.py": THREE, "b.py": None}, "Do away with b")
     index.sync()
     found = _read(index).find_neighbours("a.py")
     assert found.keys() == {"c.py"}
