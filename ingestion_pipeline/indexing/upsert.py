@@ -42,6 +42,7 @@ from ingestion_pipeline.points.write import (
     remove_branch_points,
     sweep_orphans,
     sweep_retiring,
+    sweep_unknown_branches,
 )
 
 
@@ -87,6 +88,9 @@ def upsert_points(
     if cloned.branches:
         counts.deleted += sweep_orphans(
             target.store, target.state, target.collection, cloned.repository.source
+        )
+        sweep_unknown_branches(
+            target.store, target.state, target.retiring, cloned.repository.source
         )
     shutil.rmtree(cloned.work_folder, ignore_errors=True)
     rows = target.state.list_branches(cloned.repository.source)
@@ -166,7 +170,8 @@ class _UpsertStep:
         layout = load_layout(branch.layout_path)
         vectors = read_vectors(branch.vectors_path)
         is_new = _mark_unfinished(self._target, branch, self._context)
-        is_whole = is_new or branch.rewrite
+        # Without a head the state may have been lost, and a run before this one killed.
+        is_whole = branch.rewrite or not branch.indexed_sha
         if full_reindex and not branch.rewrite:
             self._writer.forget_hashes()  # once the head shows that the branch is not finished
         with RecordsReader(branch.records_path) as reader:
