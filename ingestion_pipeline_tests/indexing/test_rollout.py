@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ingestion_pipeline.core.points import CollectionSpec, Point, PointFilter
 from ingestion_pipeline.core.repositories import SourceId, SourceKind
 from ingestion_pipeline.embed import ENCODER_DIM
+from ingestion_pipeline.indexing.verify import repair_repository
 from ingestion_pipeline_tests.crashing import Crash, CrashPlan
 from ingestion_pipeline_tests.fakes.code_host import make_hosted
 from ingestion_pipeline_tests.fakes.state_store import FakeStateStore
@@ -279,6 +280,23 @@ def test_an_untracked_branch_that_the_state_forgot_goes_from_both(tmp_path: Path
     index.roll()
     branches = {p.payload["branch"] for p in index.store.scroll(COLLECTION, EVERYTHING)}
     assert branches == {"main"}
+
+
+def test_a_repair_deletes_from_both(tmp_path: Path) -> None:
+    git = GitRepository(tmp_path / "origin.git", FIRST)
+    git.create_branch("next", git.head())
+    index = Index(tmp_path, git)
+    index.track("main", "next")
+    index.roll()
+    _hold_up(index)
+    index.use(NEXT_COLLECTION, "next-1")
+    index.roll()
+    index.track("main")
+    fetch = index.host.get_fetch_source(index.row.hosted)
+    repair_repository(index.row, index.mirror, fetch, index.make_target())
+    for collection in (COLLECTION, NEXT_COLLECTION):
+        branches = {p.payload["branch"] for p in index.store.scroll(collection, EVERYTHING)}
+        assert branches == {"main"}
 
 
 def test_a_crash_at_any_write_after_the_state_was_lost_leaves_nothing_deleted_answering(

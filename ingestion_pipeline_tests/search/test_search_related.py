@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from ingestion_pipeline.core.errors import EncoderMismatchError
 from ingestion_pipeline.core.relations import FileRelations, FileWords
 from ingestion_pipeline.core.repositories import SourceId
 from ingestion_pipeline.search.hits import SearchFilters, SearchHit
@@ -102,3 +104,11 @@ def test_the_limit_holds() -> None:
 
 def test_alone_a_file_is_related_to_nothing() -> None:
     assert _find(APP) == []
+
+
+def test_a_tied_file_of_another_encoder_is_refused() -> None:
+    # Nothing in common by words or vectors: only the commits tie the two.
+    foreign = replace(STYLE, payload={**STYLE.payload, "encoder_version": "foreign-1"})
+    own = [replace(p, payload={**p.payload, "encoder_version": "test-1"}) for p in (APP, WEB)]
+    with pytest.raises(EncoderMismatchError, match="foreign-1 among those of test-1"):
+        _find(*own, foreign)
