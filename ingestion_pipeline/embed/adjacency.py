@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingestion_pipeline.core.graph import Relation
+from ingestion_pipeline.core.ranges import expand_ranges
 from ingestion_pipeline.embed.torch_runtime import quiet_torch
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class NeighbourChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class _Neighbours:
+class Neighbours:
     """CSR over all nodes: node i receives from ``senders[offsets[i]:offsets[i + 1]]``."""
 
     offsets: npt.NDArray[np.int64]
@@ -41,11 +42,24 @@ class _Neighbours:
 
 def _sort_neighbours(
     receivers: npt.NDArray[np.int64], senders: npt.NDArray[np.int64], count: int
-) -> _Neighbours:
-    order = np.lexsort((senders, receivers))
+) -> Neighbours:
+    # One number a pair: sorted at a tenth of what sorting by two columns takes.
+    pairs = np.sort(receivers * count + senders)
     offsets = np.zeros(count + 1, np.int64)
     np.cumsum(np.bincount(receivers, minlength=count), out=offsets[1:])
-    return _Neighbours(offsets, senders[order])
+    return Neighbours(offsets, pairs % max(count, 1))
+
+
+def _average(
+    said: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """Return (B, M) means of runs of rows, ``counts[i]`` of them; zero for none."""
+    heard = np.flatnonzero(counts)
+    starts = (np.cumsum(counts) - counts)[heard]
+    mean = np.zeros((len(counts), said.shape[1]), np.float32)
+    mean[heard] = np.add.reduceat(said, starts, axis=0)
+    mean[heard] /= counts[heard, None].astype(np.float32)
+    return mean
 
 
 class Adjacency:
@@ -57,7 +71,7 @@ class Adjacency:
 
     def __init__(self, edges: Mapping[Relation, npt.NDArray[np.int64]], node_count: int) -> None:
         self._count = node_count
-        self._kinds: dict[str, _Neighbours] = {}
+        self._kinds: dict[str, Neighbours] = {}
         for relation in Relation:
             source, target = edges[relation]
             for kind, receivers, senders in (
@@ -65,6 +79,44 @@ class Adjacency:
                 (f"{relation}_backward", target, source),
             ):
                 self._kinds[kind] = _sort_neighbours(receivers, senders, self._count)
+
+    @property
+    def kinds(self) -> "Mapping[str, Neighbours]":
+        """Kind of edge → neighbours of all nodes."""
+        return self._kinds
+
+    def widen(self, nodes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return these nodes, sorted, and whatever any of them hears."""
+        reached = np.zeros(self._count, bool)
+        reached[nodes] = True
+        for neighbours in self._kinds.values():
+            starts = neighbours.offsets[nodes]
+            lengths = neighbours.offsets[nodes + 1] - starts
+            reached[neighbours.senders[expand_ranges(starts, lengths)]] = True
+        return np.flatnonzero(reached)
+
+    def average_among(
+        self,
+        messages: npt.NDArray[np.float32],
+        speakers: npt.NDArray[np.int64],
+        nodes: npt.NDArray[np.int64],
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """Return kind of edge → (B, M) mean of the neighbours' messages, as ``average``.
+
+        Args:
+            messages: (S, M), what the speakers say.
+            speakers: (S,) nodes, sorted; whatever the receivers hear is among them.
+            nodes: (B,) which nodes receive.
+        """
+        means: dict[str, npt.NDArray[np.float32]] = {}
+        for kind, neighbours in self._kinds.items():
+            starts = neighbours.offsets[nodes]
+            counts = neighbours.offsets[nodes + 1] - starts
+            senders = neighbours.senders[expand_ranges(starts, counts)]
+            if len(senders):
+                said = messages[np.searchsorted(speakers, senders)]
+                means[kind] = _average(said, counts)
+        return means
 
     def cut(self, size: int, device: "torch.device") -> Iterator[NeighbourChunk]:
         """Yield chunks of at most ``size`` nodes that cover all nodes in order."""
@@ -92,17 +144,11 @@ class Adjacency:
             senders = neighbours.senders[offsets[0] : offsets[-1]]
             if not len(senders):
                 continue
-            counts = np.diff(offsets)
-            heard = np.flatnonzero(counts)
-            starts = offsets[:-1][heard] - offsets[0]
-            mean = np.zeros((len(counts), messages.shape[1]), np.float32)
-            mean[heard] = np.add.reduceat(messages[senders], starts, axis=0)
-            mean[heard] /= counts[heard, None].astype(np.float32)
-            means[kind] = mean
+            means[kind] = _average(messages[senders], np.diff(offsets))
         return means
 
     def _to_tensor(
-        self, neighbours: _Neighbours, start: int, stop: int, device: "torch.device"
+        self, neighbours: Neighbours, start: int, stop: int, device: "torch.device"
     ) -> "Tensor":
         import torch
 

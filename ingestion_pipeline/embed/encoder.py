@@ -10,10 +10,13 @@ import numpy.typing as npt
 from ingestion_pipeline.core.graph import CodeGraph, Relation, TermField, TermMatrix
 from ingestion_pipeline.core.terms import count_terms, split_text
 from ingestion_pipeline.embed import network
+from ingestion_pipeline.embed.adjacency import Adjacency
 from ingestion_pipeline.embed.bags import Bags, NodeBags, make_bags, make_node_bags
 from ingestion_pipeline.embed.gpu_memory import GpuMemory
+from ingestion_pipeline.embed.message_keys import Keys, make_keys
 from ingestion_pipeline.embed.messages import (
     CHUNK_NODES,
+    pass_messages_to,
     pass_plain_messages,
     pass_torch_messages,
 )
@@ -201,6 +204,34 @@ class Encoder:
             return pass_torch_messages(parameters, edges, h, backend, parts)
 
         return self._memory.fit(run)
+
+    def make_message_keys(self, adjacency: Adjacency, h: npt.NDArray[np.float16]) -> Keys:
+        """Return (N, 2) uint64 keys: nodes of one key have one vector, see ``message_keys``."""
+        layers = len(network.list_layers(self._weights.parameters))
+        return make_keys(h, adjacency, layers)
+
+    def pass_messages_to(
+        self,
+        adjacency: Adjacency,
+        h: npt.NDArray[np.floating],
+        wanted: npt.NDArray[np.int64],
+    ) -> Vectors | None:
+        """Run the layers for some nodes alone.
+
+        Args:
+            adjacency: Of all nodes.
+            h: (N, D) float16 or float32, from ``embed_words``; a memory map will do.
+            wanted: (W,) nodes, sorted.
+
+        Returns:
+            (W, D) float32; None where ``pass_messages`` over the whole graph is to be preferred.
+        """
+        if self._plain_terms_left <= 0 or not self.passes_messages:
+            return None
+        return pass_messages_to(
+            *(self._weights.parameters, adjacency, h, wanted, self._plain),
+            PLAIN_NODES,
+        )
 
     def relate(self, h: npt.NDArray[np.floating]) -> Vectors:
         """Return (N, R) float32 unit rows of what changes together, R = D before any training.

@@ -76,6 +76,10 @@ class DocumentBuilder:
                 progress.advance(path)
                 yield DocumentPoints(path, blob_sha, (), {}, self.document_context, reason)
 
+    def list_paths(self, files: Iterable[int]) -> list[str]:
+        """Return the paths of files, by their numbers."""
+        return [self.reader.entries[int(self.layout.records[file])][0] for file in files]
+
     def find_drifted(self, stored: Iterable[tuple[str, bytes]], known: Collection[str]) -> set[str]:
         """Return unchanged files of which a vector was moved by its neighbours.
 

@@ -14,11 +14,13 @@ from ingestion_pipeline.artifacts.vectors import create_vectors, release_pages
 from ingestion_pipeline.core.graph import GraphStructure
 from ingestion_pipeline.core.records import FileStructure
 from ingestion_pipeline.embed import ENCODER_DIM
+from ingestion_pipeline.embed.adjacency import Adjacency
 from ingestion_pipeline.embed.codemap import project_2d, render_code_map
 from ingestion_pipeline.graph import build_structure
 from ingestion_pipeline.indexing.changes import BranchChanges, load_changes
 from ingestion_pipeline.indexing.handles import ClonedBranch, EmbeddedRepository, ParsedRepository
 from ingestion_pipeline.indexing.layout import VectorLayout, save_layout
+from ingestion_pipeline.indexing.message_memo import MessageMemo, MessageMemos, save_memo
 from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
 from ingestion_pipeline.indexing.relations import make_relations
@@ -40,6 +42,7 @@ def embed_repository(
     records: RecordCache,
     vectors: VectorCache,
     progress: Progress,
+    memos: MessageMemos | None = None,
 ) -> EmbeddedRepository:
     """Build and encode the graph of every changed branch.
 
@@ -49,6 +52,7 @@ def embed_repository(
         records: For what changed files said before.
         vectors: Word vectors that are known already; may be deleted at any time.
         progress: Told of every file.
+        memos: What earlier syncs computed; None for nothing.
 
     Raises:
         ArtifactError: A file of the step before is missing or damaged.
@@ -56,11 +60,16 @@ def embed_repository(
     """
     begin = time.perf_counter()
     step = _EmbedStep(load_encoder, records, vectors, progress)
+    source = parsed.cloned.repository.source
     map_path: Path | None = None
     for branch in parsed.cloned.changed_branches:
         changes = load_changes(branch.changes_path)
         with explaining_full_disk(parsed.cloned.work_folder):
-            structure, embedded = step.run(branch, changes, parsed.cloned.options.full_reindex)
+            anew = parsed.cloned.options.full_reindex
+            known = None
+            if memos is not None and branch.indexed_sha and not anew and not branch.rewrite:
+                known = memos.find(source, branch.branch, branch.indexed_sha)
+            structure, embedded = step.run(branch, changes, known, anew=anew)
             if map_path is None and _is_worth_a_map(changes):
                 path = parsed.cloned.work_folder / "code_map.png"
                 map_path = _write_code_map(path, structure.paths, embedded)
@@ -96,7 +105,12 @@ class _EmbedStep:
         self.passes_messages = False
 
     def run(
-        self, branch: ClonedBranch, changes: BranchChanges, anew: bool
+        self,
+        branch: ClonedBranch,
+        changes: BranchChanges,
+        known: MessageMemo | None,
+        *,
+        anew: bool,
     ) -> tuple[GraphStructure, npt.NDArray[np.float32]]:
         """Embed one branch into its work folder; return its graph and (N, D) vectors."""
         self._progress.start(len(changes.entries), f"graph of {branch.branch}")
@@ -115,12 +129,12 @@ class _EmbedStep:
         self.passes_messages = encoder.passes_messages
         self.nodes += structure.node_count
         self.edges.update({r.value: pairs.shape[1] for r, pairs in structure.edges.items()})
-        after = encoder.pass_messages(structure.edges, structure.node_count, h)
         vectors = create_vectors(branch.vectors_path, structure.node_count, ENCODER_DIM, np.float32)
-        if after is not None:
-            encoder.finish(after, out=vectors)
+        written = [f for f, place in layout if reader.entries[place][0] in changes.to_write]
+        if encoder.passes_messages:
+            _pass_messages(encoder, structure, layout, h, vectors, written, branch, known)
         else:  # nobody asks for the others: without messages they are what they were
-            asked = _list_asked_rows(layout, reader.entries, changes)
+            asked = _list_rows(layout, written)
             for start in range(0, len(asked), _CHUNK_NODES):
                 rows = asked[start : start + _CHUNK_NODES]
                 vectors[rows] = encoder.finish(h[rows])
@@ -141,13 +155,58 @@ class _EmbedStep:
             yield path, structure
 
 
-def _list_asked_rows(
-    layout: VectorLayout, entries: Sequence[tuple[str, str]], changes: BranchChanges
-) -> npt.NDArray[np.int64]:
-    """Return the rows of all files, and of the symbols of those that are written."""
-    wanted = changes.to_write
-    rows = [layout.rows_of(file)[1:] for file, place in layout if entries[place][0] in wanted]
-    return np.concatenate([np.arange(layout.file_count), *rows])
+def _list_rows(layout: VectorLayout, files: Iterable[int]) -> npt.NDArray[np.int64]:
+    """Return the rows of all files, and of the symbols of these, sorted."""
+    rows = [layout.rows_of(file)[1:] for file in files]
+    return np.sort(np.concatenate([np.arange(layout.file_count), *rows]))
+
+
+def _pass_messages(
+    encoder: "Encoder",
+    structure: GraphStructure,
+    layout: VectorLayout,
+    h: np.memmap,
+    vectors: np.memmap,
+    written: Sequence[int],
+    branch: ClonedBranch,
+    known: MessageMemo | None,
+) -> None:
+    """Fill in the vectors of all files, and of the symbols of those that are written or moved.
+
+    Args:
+        encoder: With layers.
+        structure: N nodes.
+        layout: Which of them are whose.
+        h: (N, D), before any message.
+        vectors: (N, D), to be filled.
+        written: Files that are written anyway.
+        branch: Its work folder gets the memo and, where the others are known to be as they were,
+            the files of which a vector moved.
+        known: What the last sync knew.
+    """
+    adjacency = Adjacency(structure.edges, structure.node_count)
+    keys = encoder.make_message_keys(adjacency, h)
+    files = layout.file_count
+    done = False
+    if known is not None:
+        moved = structure.files[known.find_moved(keys)]
+        moved = np.unique(moved[moved >= 0])
+        rows = known.find_files(keys[:files])
+        computed = np.unique(np.concatenate([moved, written, np.flatnonzero(rows < 0)]))
+        wanted = _list_rows(layout, computed.astype(np.int64).tolist())
+        kept = np.setdiff1d(np.arange(files), computed)
+        wanted = np.setdiff1d(wanted, kept)
+        passed = encoder.pass_messages_to(adjacency, h, wanted)
+        if passed is not None:
+            vectors[wanted] = encoder.finish(passed)
+            vectors[kept] = known.file_vectors[rows[kept]]
+            np.save(branch.moved_path, moved)
+            done = True
+    if not done:
+        after = encoder.pass_messages(structure.edges, structure.node_count, h)
+        assert after is not None, "the encoder has layers"
+        encoder.finish(after, out=vectors)
+    save_memo(branch.memo_path, keys, np.asarray(vectors[:files]))
 
 
 def _is_worth_a_map(changes: BranchChanges) -> bool:

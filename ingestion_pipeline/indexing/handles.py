@@ -66,6 +66,16 @@ class ClonedBranch:
         return self.folder / "layout.npz"
 
     @property
+    def memo_path(self) -> Path:
+        """What the next sync of the branch need not compute again."""
+        return self.folder / "memo.npz"
+
+    @property
+    def moved_path(self) -> Path:
+        """Files of which a vector may have moved, absent where it may be any."""
+        return self.folder / "moved.npy"
+
+    @property
     def vectors_path(self) -> Path:
         """The encoder's vectors."""
         return self.folder / "vectors.npy"

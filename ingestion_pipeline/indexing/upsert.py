@@ -158,6 +158,8 @@ class _UpsertStep:
             indexed_at=stamp.indexed_at,
         )
         self._writer.finish(Point(point_id, stored.dense, stored.sparse, payload), now)
+        if target.memos is not None:
+            target.memos.move(self._source, branch.branch, row.head_sha, branch.head_sha)
         self._counts.changed += 1
 
     def write(self, *, passes_messages: bool, full_reindex: bool) -> None:
@@ -169,6 +171,8 @@ class _UpsertStep:
             self._writer.forget_hashes()  # while the head still shows that the two do not agree
         layout = load_layout(branch.layout_path)
         vectors = read_vectors(branch.vectors_path)
+        if self._target.memos is not None:
+            self._target.memos.forget(self._source, branch.branch)
         is_new = _mark_unfinished(self._target, branch, self._context)
         # Without a head the state may have been lost, and a run before this one killed.
         is_whole = branch.rewrite or not branch.indexed_sha
@@ -178,8 +182,7 @@ class _UpsertStep:
             wanted = set(changes.to_write)
             builder = DocumentBuilder(reader, layout, vectors, self._context, self._digest)
             if passes_messages:
-                stored = self._target.state.iterate_document_vectors(self._source, branch.branch)
-                wanted |= builder.find_drifted(stored, wanted)
+                wanted |= self._find_drifted(builder, wanted)
             self._progress.start(len(wanted), f"writing {branch.branch}")
             documents = chain(
                 builder.build(wanted, self._progress),
@@ -194,8 +197,23 @@ class _UpsertStep:
         of_files = vectors[: layout.file_count]
         point = self._make_repository_point(of_files)
         self._writer.finish(point, self._make_row(layout))
+        if self._target.memos is not None and branch.memo_path.exists():
+            self._target.memos.keep(self._source, branch.branch, branch.head_sha, branch.memo_path)
         self._counts.added += is_new
         self._counts.changed += not is_new
+
+    def _find_drifted(self, builder: DocumentBuilder, wanted: set[str]) -> set[str]:
+        """Return the paths of unchanged files of which a vector moved too far."""
+        branch, state = self._branch, self._target.state
+        if not branch.moved_path.exists():
+            return builder.find_drifted(
+                state.iterate_document_vectors(self._source, branch.branch), wanted
+            )
+        paths = builder.list_paths(np.load(branch.moved_path).tolist())
+        documents = state.read_documents(self._source, branch.branch, paths)
+        return builder.find_drifted(
+            ((path, document.vectors) for path, document in documents.items()), wanted
+        )
 
     def _check_not_overtaken(self, changes: BranchChanges, *, passes_messages: bool) -> None:
         """Pass unless another run has written documents since this one compared them with a tree.
@@ -303,6 +321,8 @@ def _remove_untracked_branches(
         elsewhere = {collections.get(branch, ""), target.retiring} - {"", target.collection}
         for collection in sorted(elsewhere):
             _delete_branch(target, collection, source, branch)
+        if target.memos is not None:
+            target.memos.forget(source, branch)
         counts.deleted += remove_branch_points(
             target.store, target.state, target.collection, source, branch
         )

@@ -129,6 +129,7 @@ def embed_repository(
                 services.records,
                 services.word_vectors,
                 progress,
+                services.memos,
             )
         return dg.Output(embedded, metadata=describe_embed(embedded))
 

@@ -18,6 +18,7 @@ from ingestion_pipeline.indexing.clone import clone_repository
 from ingestion_pipeline.indexing.embed import embed_repository
 from ingestion_pipeline.indexing.encoding import encode_facts
 from ingestion_pipeline.indexing.handles import EmbeddedRepository, SyncResult
+from ingestion_pipeline.indexing.message_memo import MessageMemos
 from ingestion_pipeline.indexing.parse import parse_repository
 from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
@@ -118,7 +119,13 @@ class Index:
         store: Any = CrashingProxy(self.store, plan, STORE_WRITES)
         state: Any = CrashingProxy(self.state, plan, STATE_WRITES)
         serving = self.make_rollout(plan).find_serving()
-        return IndexTarget(state, store, self.collection, fingerprint, self.rules, serving)
+        return IndexTarget(
+            *(state, store, self.collection, fingerprint, self.rules, serving, self.memos)
+        )
+
+    @property
+    def memos(self) -> MessageMemos:
+        return MessageMemos(self.caches / "messages", self.encoder.version)
 
     def make_rollout(self, plan: CrashPlan = NEVER) -> Rollout:
         store: Any = CrashingProxy(self.store, plan, STORE_WRITES)
@@ -149,7 +156,9 @@ class Index:
             *(progress, options),
         )
         parsed = parse_repository(cloned, self.mirror, self.records, parse_here, progress)
-        return embed_repository(parsed, lambda: self.encoder, self.records, self.vectors, progress)
+        return embed_repository(
+            *(parsed, lambda: self.encoder, self.records, self.vectors, progress, self.memos)
+        )
 
     def sync(
         self,

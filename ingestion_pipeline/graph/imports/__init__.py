@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from ingestion_pipeline.core.ranges import make_offsets
 from ingestion_pipeline.graph.collect import Files
 from ingestion_pipeline.graph.imports.dotted import resolve_csharp, resolve_java
 from ingestion_pipeline.graph.imports.go import resolve_go
@@ -26,7 +27,6 @@ from ingestion_pipeline.graph.imports.scripts import (
     resolve_ruby,
 )
 from ingestion_pipeline.graph.paths import PathIndex, get_parent
-from ingestion_pipeline.graph.ranges import make_offsets
 
 RESOLVERS: dict[str, Callable[[str, str, PathIndex], list[int]]] = {
     "bash": resolve_bash,
