@@ -24,7 +24,7 @@ from ingestion_pipeline.embed.installed import (
     read_in_use,
 )
 from ingestion_pipeline.indexing.encoding import encode_facts
-from ingestion_pipeline.indexing.message_memo import MessageMemos
+from ingestion_pipeline.indexing.heard_cache import HeardCache
 from ingestion_pipeline.indexing.parse import ParseFiles
 from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
 from ingestion_pipeline.indexing.rollout import Rollout
@@ -139,14 +139,7 @@ class Services:
             self.make_fingerprint(repository),
             self.make_rules(repository),
             self.rollout.find_serving(),
-            self.memos,
         )
-
-    @property
-    def memos(self) -> MessageMemos:
-        """What syncs computed of the branches that are whole."""
-        version = f"{self.encoder_version}/{get_parser_version()}"
-        return MessageMemos(self.settings.data_path / "cache" / "messages", version)
 
     @property
     def rollout(self) -> Rollout:
@@ -187,6 +180,11 @@ class Services:
         """Vectors of files' own words, shared by all repositories."""
         version = f"{self.encoder_version}/{get_parser_version()}"
         return VectorCache(self._vector_bytes, version, ENCODER_DIM)
+
+    @property
+    def heard(self) -> HeardCache:
+        """What the nodes of every branch heard of their neighbours."""
+        return HeardCache(self.settings.data_path / "cache" / "heard")
 
     @cached_property
     def _record_bytes(self) -> ContentCache:

@@ -3,6 +3,7 @@
 import mmap
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +27,8 @@ def create_vectors(path: Path, rows: int, dim: int, dtype: type[np.floating]) ->
     return vectors
 
 
-def read_vectors(path: Path) -> npt.NDArray[np.float32]:
-    """Return the (N, D) float32 vectors as a read-only memory map: pages are read when used.
+def read_vectors(path: Path, dtype: type[np.floating]) -> npt.NDArray[Any]:
+    """Return (N, D) vectors as a read-only memory map: pages are read when used.
 
     Raises:
         ArtifactError: The file is missing, damaged, or holds something else.
@@ -38,8 +39,9 @@ def read_vectors(path: Path) -> npt.NDArray[np.float32]:
         raise ArtifactError(path, "is not there") from None
     except (OSError, ValueError, EOFError) as error:
         raise ArtifactError(path, f"cannot be read ({error})") from error
-    if vectors.ndim != 2 or vectors.dtype != np.float32:
-        raise ArtifactError(path, f"holds {vectors.shape} {vectors.dtype}, not (N, D) float32")
+    if vectors.ndim != 2 or vectors.dtype != dtype:
+        wanted = f"(N, D) {np.dtype(dtype)}"
+        raise ArtifactError(path, f"holds {vectors.shape} {vectors.dtype}, not {wanted}")
     return vectors
 
 

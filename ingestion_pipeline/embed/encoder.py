@@ -1,5 +1,6 @@
 """The encoder: one unit vector for every node of a graph, and for every text."""
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,16 +11,10 @@ import numpy.typing as npt
 from ingestion_pipeline.core.graph import CodeGraph, Relation, TermField, TermMatrix
 from ingestion_pipeline.core.terms import count_terms, split_text
 from ingestion_pipeline.embed import network
-from ingestion_pipeline.embed.adjacency import Adjacency
 from ingestion_pipeline.embed.bags import Bags, NodeBags, make_bags, make_node_bags
 from ingestion_pipeline.embed.gpu_memory import GpuMemory
-from ingestion_pipeline.embed.message_keys import Keys, make_keys
-from ingestion_pipeline.embed.messages import (
-    CHUNK_NODES,
-    pass_messages_to,
-    pass_plain_messages,
-    pass_torch_messages,
-)
+from ingestion_pipeline.embed.heard import Heard, hear_all
+from ingestion_pipeline.embed.messages import CHUNK_NODES, hear_plain, hear_torch
 from ingestion_pipeline.embed.numpy_backend import NumpyBackend
 from ingestion_pipeline.embed.torch_backend import TorchBackend, make_backend, move_parameters
 from ingestion_pipeline.embed.torch_runtime import check_device, choose_device
@@ -179,7 +174,7 @@ class Encoder:
         node_count: int,
         h: npt.NDArray[np.floating],
     ) -> Vectors | None:
-        """Run the layers over the whole graph.
+        """Run the layers over the whole graph, in memory.
 
         Args:
             edges: Per relation (2, E), as in ``CodeGraph``.
@@ -196,42 +191,73 @@ class Encoder:
             raise ValueError(f"{len(h)} vectors for {node_count} nodes; give one a node.")
         if not self.passes_messages:
             return None
-        if self._plain_terms_left > 0 and node_count <= PLAIN_NODES:
-            return pass_plain_messages(self._weights.parameters, edges, h, self._plain)
+        everyone, heard = np.arange(node_count), list[Vectors]()
+        for _ in network.list_layers(self._weights.parameters):
+            heard.append(self._hear(edges, everyone, h, heard))
+        after = np.asarray(h, np.float32)
+        for layer, part in zip(network.list_layers(self._weights.parameters), heard, strict=True):
+            after = network.add_heard(self._weights.parameters, layer, after, part)
+        return after
+
+    def hear(
+        self,
+        edges: Mapping[Relation, npt.NDArray[np.int64]],
+        h: npt.NDArray[np.float16],
+        known: Heard | None = None,
+    ) -> Heard | None:
+        """Run the layers where what a node hears is not known; what it adds to ``h`` is kept apart.
+
+        Args:
+            edges: Per relation (2, E), as in ``CodeGraph``.
+            h: (N, D) float16, from ``embed_words``; a memory map will do.
+            known: What was heard in any graph, with any encoder.
+
+        Returns:
+            What all nodes heard; None where no layer has been trained.
+        """
+        if not self.passes_messages:
+            return None
+        return hear_all(
+            *(edges, h, self._salts, network.MESSAGE_DIM, known),
+            lambda wanted, heard: self._hear(edges, wanted, h, heard),
+        )
+
+    def make_projection(self) -> Vectors:
+        """Return (L · D / 4 + 1, D): what is heard in all layers, and a 1, times it is added to h.
+
+        Without trained layers it is one row of zeros.
+        """
+        read, layers = self._weights.parameters, network.list_layers(self._weights.parameters)
+        bias = sum((read[f"{layer}.out.bias"] for layer in layers), np.zeros(ENCODER_DIM))
+        parts = [read[f"{layer}.out.weight"].T for layer in layers]
+        return np.concatenate([*parts, bias[None]]).astype(np.float32)
+
+    @cached_property
+    def _salts(self) -> list[int]:
+        """Of each layer a digest of all that decides what is heard in it, but for the nodes."""
+        read, digest = self._weights.parameters, hashlib.blake2b(digest_size=8)
+        salts: list[int] = []
+        for layer in network.list_layers(read):
+            for name in sorted(name for name in read if name.startswith(f"{layer}.")):
+                digest.update(name.encode() + np.asarray(read[name], np.float32).tobytes())
+            salts.append(int.from_bytes(digest.digest(), "little"))
+        return salts
+
+    def _hear(
+        self,
+        edges: Mapping[Relation, npt.NDArray[np.int64]],
+        wanted: npt.NDArray[np.int64],
+        h: npt.NDArray[np.floating],
+        heard: Sequence[npt.NDArray[np.floating]],
+    ) -> Vectors:
+        if self._plain_terms_left > 0 and len(wanted) <= PLAIN_NODES:
+            return hear_plain(self._weights.parameters, edges, wanted, h, heard, self._plain)
 
         def run(parts: int) -> Vectors:
             parameters, backend = self._torch
-            return pass_torch_messages(parameters, edges, h, backend, parts)
+            return hear_torch(parameters, edges, wanted, h, heard, backend, parts)
 
         return self._memory.fit(run)
-
-    def make_message_keys(self, adjacency: Adjacency, h: npt.NDArray[np.float16]) -> Keys:
-        """Return (N, 2) uint64 keys: nodes of one key have one vector, see ``message_keys``."""
-        layers = len(network.list_layers(self._weights.parameters))
-        return make_keys(h, adjacency, layers)
-
-    def pass_messages_to(
-        self,
-        adjacency: Adjacency,
-        h: npt.NDArray[np.floating],
-        wanted: npt.NDArray[np.int64],
-    ) -> Vectors | None:
-        """Run the layers for some nodes alone.
-
-        Args:
-            adjacency: Of all nodes.
-            h: (N, D) float16 or float32, from ``embed_words``; a memory map will do.
-            wanted: (W,) nodes, sorted.
-
-        Returns:
-            (W, D) float32; None where ``pass_messages`` over the whole graph is to be preferred.
-        """
-        if self._plain_terms_left <= 0 or not self.passes_messages:
-            return None
-        return pass_messages_to(
-            *(self._weights.parameters, adjacency, h, wanted, self._plain),
-            PLAIN_NODES,
-        )
 
     def relate(self, h: npt.NDArray[np.floating]) -> Vectors:
         """Return (N, R) float32 unit rows of what changes together, R = D before any training.

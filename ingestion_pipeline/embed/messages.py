@@ -1,6 +1,6 @@
-"""The layers over a whole graph, a chunk of receiving nodes at a time."""
+"""What some nodes of a graph hear in a layer, a chunk of them at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,135 +18,100 @@ if TYPE_CHECKING:
     from ingestion_pipeline.embed.torch_backend import TorchBackend
 
 Vectors = npt.NDArray[np.float32]
-Edges = Mapping[Relation, npt.NDArray[np.int64]]
+Floats = npt.NDArray[np.floating]
+Nodes = npt.NDArray[np.int64]
+Edges = Mapping[Relation, Nodes]
 # Nodes at a time: 8 MB a tensor of (B, D).
 CHUNK_NODES = 8192
 
 
-def pass_plain_messages(
+def hear_plain(
     parameters: network.Parameters,
     edges: Edges,
-    h: npt.NDArray[np.floating],
+    wanted: Nodes,
+    h: Floats,
+    heard: Sequence[Floats],
     backend: NumpyBackend,
 ) -> Vectors:
-    """Run the layers in numpy.
+    """Return what nodes hear in the layer after those that were heard already, in numpy.
 
     Args:
-        parameters: With at least one layer.
+        parameters: The network's.
         edges: Per relation (2, E).
-        h: (N, D) float16 or float32.
+        wanted: (W,) sorted, which nodes.
+        h: (N, D) float16 or float32, before any layer.
+        heard: Per earlier layer (N, D / 4), of all nodes.
         backend: Numpy's.
 
     Returns:
-        (N, D) float32.
+        (W, D / 4) float32.
     """
-    adjacency = Adjacency(edges, len(h))
-    before = np.asarray(h, np.float32)
-    for layer in network.list_layers(parameters):
-        messages = network.make_messages(parameters, layer, before)
-        after = np.empty_like(before)
-        for start in range(0, len(h), CHUNK_NODES):
-            span = slice(start, min(start + CHUNK_NODES, len(h)))
-            means = adjacency.average(messages, span)
-            after[span] = network.run_layer(
-                parameters, layer, before[span], messages[span], means, backend
-            )
-        before = after
-    return before
+    layer = network.list_layers(parameters)[len(heard)]
+    adjacency = Adjacency(edges, wanted, len(h))
+    messages = np.empty((len(h), network.MESSAGE_DIM), np.float32)
+    for rows in _cut(np.flatnonzero(adjacency.mark_speakers()), CHUNK_NODES):
+        before = np.asarray(h[rows], np.float32)
+        parts = [np.asarray(part[rows], np.float32) for part in heard]
+        messages[rows] = _speak(parameters, layer, before, parts)
+    values = np.empty((len(wanted), network.MESSAGE_DIM), np.float32)
+    for span in _list_spans(len(wanted), CHUNK_NODES):
+        means = adjacency.average(messages, span)
+        values[span] = network.hear(parameters, layer, messages[wanted[span]], means, backend)
+    return values
 
 
-def pass_messages_to(
-    parameters: network.Parameters,
-    adjacency: Adjacency,
-    h: npt.NDArray[np.floating],
-    wanted: npt.NDArray[np.int64],
-    backend: NumpyBackend,
-    most_nodes: int,
-) -> Vectors | None:
-    """Run the layers in numpy for some nodes alone, and for what they hear on the way.
-
-    Args:
-        parameters: With at least one layer.
-        adjacency: Of the N nodes.
-        h: (N, D) float16 or float32; a memory map will do.
-        wanted: (W,) nodes, sorted.
-        backend: Numpy's.
-        most_nodes: Nodes that may be computed in any layer.
-
-    Returns:
-        (W, D) float32, what ``pass_plain_messages`` returns of them; None where more nodes than
-        that would have to be computed.
-    """
-    layers = network.list_layers(parameters)
-    reached = [wanted]
-    for _ in layers:
-        if len(reached[-1]) > most_nodes:
-            return None
-        reached.append(adjacency.widen(reached[-1]))
-    nodes = reached.pop()
-    messages = _make_first_messages(parameters, layers[0], h, nodes)
-    before = np.asarray(h[reached[-1]], np.float32)
-    for number, layer in enumerate(layers):
-        wanted = reached.pop()
-        if number:
-            messages = network.make_messages(parameters, layer, before)
-            before = before[np.searchsorted(nodes, wanted)]
-        own = messages[np.searchsorted(nodes, wanted)]
-        after = np.empty_like(before)
-        for start in range(0, len(wanted), CHUNK_NODES):
-            span = slice(start, start + CHUNK_NODES)
-            means = adjacency.average_among(messages, nodes, wanted[span])
-            after[span] = network.run_layer(
-                parameters, layer, before[span], own[span], means, backend
-            )
-        before, nodes = after, wanted
-    return before
-
-
-def _make_first_messages(
-    parameters: network.Parameters,
-    layer: str,
-    h: npt.NDArray[np.floating],
-    nodes: npt.NDArray[np.int64],
-) -> Vectors:
-    """Return (S, M), what the nodes say in the first layer, a chunk of them in memory at a time."""
-    parts = [
-        network.make_messages(
-            parameters, layer, np.asarray(h[nodes[start : start + CHUNK_NODES]], np.float32)
-        )
-        for start in range(0, len(nodes), CHUNK_NODES)
-    ]
-    return np.concatenate(parts) if parts else np.zeros((0, network.MESSAGE_DIM), np.float32)
-
-
-def pass_torch_messages(
+def hear_torch(
     parameters: network.Parameters,
     edges: Edges,
-    h: npt.NDArray[np.floating],
+    wanted: Nodes,
+    h: Floats,
+    heard: Sequence[Floats],
     backend: "TorchBackend",
     parts: int = 1,
 ) -> Vectors:
-    """Run the layers in torch, means by PyG; see ``pass_plain_messages``.
-
-    With more ``parts``, fewer nodes at a time.
-    """
+    """Do the same in torch, means by PyG; with more ``parts``, fewer nodes at a time."""
     import torch
 
-    adjacency = Adjacency(edges, len(h))
-    spmm = load_spmm()
+    layer = network.list_layers(parameters)[len(heard)]
+    adjacency = Adjacency(edges, wanted, len(h))
+    spmm, size = load_spmm(), max(1, CHUNK_NODES // parts)
+
+    def move(rows: Floats) -> "Tensor":
+        return torch.from_numpy(np.asarray(rows, np.float32)).to(backend.device)
+
     with torch.inference_mode():
-        before = torch.tensor(np.asarray(h), dtype=torch.float32, device=backend.device)
-        for layer in network.list_layers(parameters):
-            messages = network.make_messages(parameters, layer, before)
-            after = torch.empty_like(before)
-            for chunk in adjacency.cut(max(1, CHUNK_NODES // parts), backend.device):
-                means: dict[str, Tensor] = {
-                    kind: spmm(neighbours, messages, "mean")
-                    for kind, neighbours in chunk.adjacency.items()
-                }
-                span = slice(chunk.start, chunk.stop)
-                after[span] = network.run_layer(
-                    parameters, layer, before[span], messages[span], means, backend
-                )
-            before = after
-    return before.cpu().numpy()
+        messages = torch.zeros((len(h), network.MESSAGE_DIM), device=backend.device)
+        for rows in _cut(np.flatnonzero(adjacency.mark_speakers()), size):
+            said = _speak(parameters, layer, move(h[rows]), [move(part[rows]) for part in heard])
+            messages[torch.from_numpy(rows).to(backend.device)] = said
+        values = np.empty((len(wanted), network.MESSAGE_DIM), np.float32)
+        for span in _list_spans(len(wanted), size):
+            means = {
+                kind: spmm(neighbours, messages, "mean")
+                for kind, neighbours in adjacency.make_tensors(span, backend.device).items()
+            }
+            own = messages[torch.from_numpy(wanted[span]).to(backend.device)]
+            values[span] = network.hear(parameters, layer, own, means, backend).cpu().numpy()
+    return values
+
+
+def _speak(
+    parameters: network.Parameters,
+    layer: str,
+    before: network.Array,
+    heard: Sequence[network.Array],
+) -> network.Array:
+    """Return the messages of some nodes, of what they were and what they heard in layers before."""
+    for earlier, part in zip(network.list_layers(parameters), heard, strict=False):
+        before = network.add_heard(parameters, earlier, before, part)
+    return network.make_messages(parameters, layer, before)
+
+
+def _list_spans(count: int, size: int) -> Iterator[slice]:
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
+
+
+def _cut(nodes: Nodes, size: int) -> Iterator[Nodes]:
+    for span in _list_spans(len(nodes), size):
+        yield nodes[span]

@@ -142,11 +142,29 @@ def run_layer(
     Returns:
         (B, D), these nodes after the layer.
     """
+    return add_heard(parameters, layer, own, hear(parameters, layer, messages, means, backend))
+
+
+def hear(
+    parameters: Parameters,
+    layer: str,
+    messages: Array,
+    means: Mapping[str, Array],
+    backend: Backend,
+) -> Array:
+    """Return (B, D / 4), the GELU of the formula: all that a layer learns of the neighbours."""
     z = _apply(parameters, f"{layer}.own", messages)
     for kind, mean in means.items():
         z = z + mean @ parameters[f"{layer}.{kind}"].T
-    z = backend.normalize(z, parameters[f"{layer}.norm.weight"], parameters[f"{layer}.norm.bias"])
-    return own + _apply(parameters, f"{layer}.out", backend.gelu(z))
+    norm = f"{layer}.norm"
+    return backend.gelu(
+        backend.normalize(z, parameters[f"{norm}.weight"], parameters[f"{norm}.bias"])
+    )
+
+
+def add_heard(parameters: Parameters, layer: str, own: Array, heard: Array) -> Array:
+    """Return (B, D), nodes after a layer, of what they were before it and of what they heard."""
+    return own + _apply(parameters, f"{layer}.out", heard)
 
 
 def relate(parameters: Parameters, h: Array) -> Array:

@@ -29,6 +29,9 @@ class NumpyBackend:
     def sum_bags(self, bags: Bags) -> Float:
         """Return (B, D), each bag's rows added one term after another."""
         lengths = np.diff(bags.offsets, append=len(bags.rows))
+        # A word stands in many bags: its row is made once.
+        distinct, places = np.unique(bags.rows, return_inverse=True)
+        rows = self._table.make_rows(distinct)
         longest_first = np.argsort(-lengths, kind="stable")
         starts = bags.offsets[longest_first]
         longest = int(lengths.max(initial=0))
@@ -37,7 +40,7 @@ class NumpyBackend:
         summed = np.zeros((len(lengths), ENCODER_DIM), np.float32)
         for place, count in enumerate(depths.tolist()):
             terms = starts[:count] + place
-            summed[:count] += self._table.make_rows(bags.rows[terms]) * bags.weights[terms, None]
+            summed[:count] += rows[places[terms]] * bags.weights[terms, None]
         vectors = np.empty_like(summed)
         vectors[longest_first] = summed
         return vectors

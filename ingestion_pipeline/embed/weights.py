@@ -41,12 +41,14 @@ class Table:
 
     def make_rows(self, rows: npt.NDArray[np.int64]) -> Float:
         """Return (R, D) float32, the table's rows of these numbers."""
-        made = make_rows(rows)
-        if len(self.numbers):
-            places = np.minimum(np.searchsorted(self.numbers, rows), len(self.numbers) - 1)
-            moved = self.numbers[places] == rows
-            places = places[moved]
-            made[moved] = self.values[places] * self.scales[places, None]
+        if not len(self.numbers):
+            return make_rows(rows)
+        made = np.empty((len(rows), ENCODER_DIM), np.float32)
+        places = np.minimum(np.searchsorted(self.numbers, rows), len(self.numbers) - 1)
+        moved = self.numbers[places] == rows
+        places = places[moved]
+        made[moved] = self.values[places] * self.scales[places, None]
+        made[~moved] = make_rows(rows[~moved])
         return made
 
 

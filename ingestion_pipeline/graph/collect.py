@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from ingestion_pipeline.core.code import SymbolKind
 from ingestion_pipeline.core.graph import NodeType
-from ingestion_pipeline.core.ranges import expand_ranges
 from ingestion_pipeline.core.records import FileStructure, References
 from ingestion_pipeline.graph.languages import get_family
+from ingestion_pipeline.graph.ranges import expand_ranges
 
 _SYMBOL_TYPES: dict[str, int] = {
     kind: NodeType.CLASS if kind is SymbolKind.CLASS else NodeType.FUNCTION for kind in SymbolKind

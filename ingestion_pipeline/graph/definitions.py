@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ingestion_pipeline.core.ranges import sort_unique
 from ingestion_pipeline.graph.collect import Files
+from ingestion_pipeline.graph.ranges import sort_unique
 
 Integers = npt.NDArray[np.int64]
 Ranges = tuple[Integers, Integers]

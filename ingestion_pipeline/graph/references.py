@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ingestion_pipeline.core.graph import NodeType
-from ingestion_pipeline.core.ranges import expand_ranges, make_offsets, number_keys
 from ingestion_pipeline.graph.collect import Files, ReferenceTable
 from ingestion_pipeline.graph.definitions import Definitions
 from ingestion_pipeline.graph.imports import FileImports
+from ingestion_pipeline.graph.ranges import expand_ranges, make_offsets, number_keys
 
 MAX_TARGETS = 4
 MAX_GLOBAL_TARGETS = 3

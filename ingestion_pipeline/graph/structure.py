@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ingestion_pipeline.core.graph import GraphStructure, NodeType, Relation
-from ingestion_pipeline.core.ranges import make_offsets, sort_unique
 from ingestion_pipeline.core.records import FileStructure
 from ingestion_pipeline.graph.collect import Files, collect_files
 from ingestion_pipeline.graph.folders import find_folders, make_contains_edges
 from ingestion_pipeline.graph.imports import resolve_imports
+from ingestion_pipeline.graph.ranges import make_offsets, sort_unique
 from ingestion_pipeline.graph.references import make_call_edges, make_inheritance_edges
 
 

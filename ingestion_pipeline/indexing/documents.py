@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ingestion_pipeline.artifacts.records_file import RecordsReader
-from ingestion_pipeline.artifacts.vectors import release_pages
 from ingestion_pipeline.core.batches import batched
 from ingestion_pipeline.core.points import SparseVector
 from ingestion_pipeline.core.records import FileRecord
+from ingestion_pipeline.embed import ENCODER_DIM
 from ingestion_pipeline.embed.sparse import make_sparse_vectors_of
 from ingestion_pipeline.graph import join_document_terms, make_document_terms
+from ingestion_pipeline.indexing.graph_vectors import GraphVectors
 from ingestion_pipeline.indexing.layout import VectorLayout
 from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.words import get_node_types
@@ -30,14 +31,14 @@ class DocumentBuilder:
     Args:
         reader: Their records.
         layout: Which rows of the vectors are whose.
-        vectors: (N, D) float32, unit rows; a memory map.
+        vectors: Of all nodes.
         context: What all points say alike.
         document_context: What they depend on besides the content, for the state.
     """
 
     reader: RecordsReader
     layout: VectorLayout
-    vectors: npt.NDArray[np.float32]
+    vectors: GraphVectors
     context: BranchContext
     document_context: str
 
@@ -50,17 +51,16 @@ class DocumentBuilder:
                 FileRecord(self.reader.read_structure(place), self.reader.read_text(place))
                 for _, place in some
             ]
-            release_pages(self.vectors)
             sparse = _make_sparse([entries[place][0] for _, place in some], records)
+            dense = self._take([file for file, _ in some])
             start = 0
             for (file, place), record in zip(some, records, strict=True):
                 path, blob_sha = entries[place]
-                rows = self.layout.rows_of(file)
-                words = sparse[start : start + len(rows)]
-                start += len(rows)
+                span = slice(start, start + len(self.layout.rows_of(file)))
+                start = span.stop
                 progress.advance(path)
                 yield build_document(
-                    *(path, blob_sha, record, self.vectors[rows], words),
+                    *(path, blob_sha, record, dense[span], sparse[span]),
                     *(self.context, self.document_context),
                 )
 
@@ -76,10 +76,6 @@ class DocumentBuilder:
                 progress.advance(path)
                 yield DocumentPoints(path, blob_sha, (), {}, self.document_context, reason)
 
-    def list_paths(self, files: Iterable[int]) -> list[str]:
-        """Return the paths of files, by their numbers."""
-        return [self.reader.entries[int(self.layout.records[file])][0] for file in files]
-
     def find_drifted(self, stored: Iterable[tuple[str, bytes]], known: Collection[str]) -> set[str]:
         """Return unchanged files of which a vector was moved by its neighbours.
 
@@ -88,18 +84,24 @@ class DocumentBuilder:
             known: Paths that are written anyway.
         """
         files = {self.reader.entries[place][0]: file for file, place in self.layout}
+        compared = ((p, vectors) for p, vectors in stored if p in files and p not in known)
         drifted: set[str] = set()
-        for number, (path, packed) in enumerate(stored):
-            if number % _BATCH_FILES == 0:
-                release_pages(self.vectors)
-            file = files.get(path)
-            if file is None or path in known:
-                continue
-            rows = self.layout.rows_of(file)
-            vectors = unpack(packed, len(rows), self.vectors.shape[1])
-            if vectors is None or not find_kept(vectors, self.vectors[rows]).all():
-                drifted.add(path)
+        for some in batched(compared, _BATCH_FILES):
+            vectors = self._take([files[path] for path, _ in some])
+            start = 0
+            for path, packed in some:
+                stop = start + len(self.layout.rows_of(files[path]))
+                old = unpack(packed, stop - start, ENCODER_DIM)
+                if old is None or not find_kept(old, vectors[start:stop]).all():
+                    drifted.add(path)
+                start = stop
         return drifted
+
+    def _take(self, files: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Return the vectors of files and their symbols, one file after another."""
+        vectors = self.vectors.take(np.concatenate([self.layout.rows_of(f) for f in files]))
+        self.vectors.release_pages()
+        return vectors
 
 
 def _make_sparse(paths: Sequence[str], records: Sequence[FileRecord]) -> Sequence[SparseVector]:

@@ -7,20 +7,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ingestion_pipeline.artifacts.records_file import RecordsReader
-from ingestion_pipeline.artifacts.vectors import create_vectors, release_pages
+from ingestion_pipeline.artifacts.vectors import release_pages
 from ingestion_pipeline.core.graph import GraphStructure
 from ingestion_pipeline.core.records import FileStructure
-from ingestion_pipeline.embed import ENCODER_DIM
-from ingestion_pipeline.embed.adjacency import Adjacency
 from ingestion_pipeline.embed.codemap import project_2d, render_code_map
+from ingestion_pipeline.embed.digests import digest_groups
 from ingestion_pipeline.graph import build_structure
 from ingestion_pipeline.indexing.changes import BranchChanges, load_changes
-from ingestion_pipeline.indexing.handles import ClonedBranch, EmbeddedRepository, ParsedRepository
+from ingestion_pipeline.indexing.graph_vectors import (
+    GraphVectors,
+    create_words,
+    load_graph_vectors,
+    save_heard,
+)
+from ingestion_pipeline.indexing.handles import (
+    ClonedBranch,
+    ClonedRepository,
+    EmbeddedRepository,
+    ParsedRepository,
+)
+from ingestion_pipeline.indexing.heard_cache import HeardCache, Remembered
 from ingestion_pipeline.indexing.layout import VectorLayout, save_layout
-from ingestion_pipeline.indexing.message_memo import MessageMemo, MessageMemos, save_memo
+from ingestion_pipeline.indexing.moved import find_moved, save_moved
 from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
 from ingestion_pipeline.indexing.relations import make_relations
@@ -33,7 +43,6 @@ if TYPE_CHECKING:
 _DOMINANT_SHARE = 0.6
 # A picture of a branch in which less has changed would look like the last one.
 _CODE_MAP_SHARE = 0.05
-_CHUNK_NODES = 8192
 
 
 def embed_repository(
@@ -41,8 +50,8 @@ def embed_repository(
     load_encoder: Callable[[], "Encoder"],
     records: RecordCache,
     vectors: VectorCache,
+    heard: HeardCache,
     progress: Progress,
-    memos: MessageMemos | None = None,
 ) -> EmbeddedRepository:
     """Build and encode the graph of every changed branch.
 
@@ -51,28 +60,26 @@ def embed_repository(
         load_encoder: Called once, and not at all when nothing changed (it imports torch).
         records: For what changed files said before.
         vectors: Word vectors that are known already; may be deleted at any time.
+        heard: What nodes heard of their neighbours before; likewise.
         progress: Told of every file.
-        memos: What earlier syncs computed; None for nothing.
 
     Raises:
         ArtifactError: A file of the step before is missing or damaged.
         WorkDiskFullError: There is no room for the vectors.
     """
     begin = time.perf_counter()
-    step = _EmbedStep(load_encoder, records, vectors, progress)
-    source = parsed.cloned.repository.source
+    step = _EmbedStep(parsed.cloned, load_encoder, records, vectors, heard, progress)
     map_path: Path | None = None
     for branch in parsed.cloned.changed_branches:
         changes = load_changes(branch.changes_path)
         with explaining_full_disk(parsed.cloned.work_folder):
-            anew = parsed.cloned.options.full_reindex
-            known = None
-            if memos is not None and branch.indexed_sha and not anew and not branch.rewrite:
-                known = memos.find(source, branch.branch, branch.indexed_sha)
-            structure, embedded = step.run(branch, changes, known, anew=anew)
+            structure, embedded = step.run(branch, changes)
             if map_path is None and _is_worth_a_map(changes):
                 path = parsed.cloned.work_folder / "code_map.png"
                 map_path = _write_code_map(path, structure.paths, embedded)
+    if parsed.cloned.branches:
+        known = {branch.branch for branch in parsed.cloned.branches}
+        heard.keep_only(parsed.cloned.repository.source, known | {*parsed.cloned.missing_branches})
     return EmbeddedRepository(
         parsed,
         step.nodes,
@@ -88,14 +95,18 @@ def embed_repository(
 class _EmbedStep:
     def __init__(
         self,
+        cloned: ClonedRepository,
         load_encoder: Callable[[], "Encoder"],
         records: RecordCache,
         vectors: VectorCache,
+        heard: HeardCache,
         progress: Progress,
     ) -> None:
+        self._cloned = cloned
         self._load_encoder = load_encoder
         self._records = records
         self._vectors = vectors
+        self._heard = heard
         self._progress = progress
         self.nodes = 0
         self.edges: Counter[str] = Counter()
@@ -105,23 +116,18 @@ class _EmbedStep:
         self.passes_messages = False
 
     def run(
-        self,
-        branch: ClonedBranch,
-        changes: BranchChanges,
-        known: MessageMemo | None,
-        *,
-        anew: bool,
-    ) -> tuple[GraphStructure, npt.NDArray[np.float32]]:
-        """Embed one branch into its work folder; return its graph and (N, D) vectors."""
+        self, branch: ClonedBranch, changes: BranchChanges
+    ) -> tuple[GraphStructure, GraphVectors]:
+        """Embed one branch into its work folder; return its graph and its vectors."""
         self._progress.start(len(changes.entries), f"graph of {branch.branch}")
-        words_path = branch.folder / "words.npy"
+        anew = self._cloned.options.full_reindex
         with RecordsReader(branch.records_path) as reader:
             structure = build_structure(self._tally(reader.iterate_structures()))
             make_relations(branch, structure)
             layout = VectorLayout.of(structure, reader.entries)
             encoder = self._load_encoder()
             words = WordEmbedder(encoder, reader, self._records, self._vectors, self._progress)
-            h = create_vectors(words_path, structure.node_count, ENCODER_DIM, np.float16)
+            h = create_words(branch, structure.node_count)
             self._progress.start(len(structure.paths), f"embedding {branch.branch}")
             words.fill(h, layout, changes, anew=anew)
             words.fill_directories(h, structure)
@@ -129,21 +135,34 @@ class _EmbedStep:
         self.passes_messages = encoder.passes_messages
         self.nodes += structure.node_count
         self.edges.update({r.value: pairs.shape[1] for r, pairs in structure.edges.items()})
-        vectors = create_vectors(branch.vectors_path, structure.node_count, ENCODER_DIM, np.float32)
-        written = [f for f, place in layout if reader.entries[place][0] in changes.to_write]
-        if encoder.passes_messages:
-            _pass_messages(encoder, structure, layout, h, vectors, written, branch, known)
-        else:  # nobody asks for the others: without messages they are what they were
-            asked = _list_rows(layout, written)
-            for start in range(0, len(asked), _CHUNK_NODES):
-                rows = asked[start : start + _CHUNK_NODES]
-                vectors[rows] = encoder.finish(h[rows])
-                release_pages(vectors)
-                release_pages(h)
-        vectors.flush()
-        words_path.unlink()
+        self._hear(encoder, branch, structure, h, anew=anew)
         save_layout(branch.layout_path, layout)
-        return structure, vectors
+        return structure, load_graph_vectors(branch)
+
+    def _hear(
+        self,
+        encoder: "Encoder",
+        branch: ClonedBranch,
+        structure: GraphStructure,
+        h: np.memmap,
+        *,
+        anew: bool,
+    ) -> None:
+        """Pass the messages, reusing what was heard before, and write down what moved."""
+        source = self._cloned.repository.source
+        is_known = encoder.passes_messages and not anew
+        before = self._heard.load(source, branch.branch) if is_known else None
+        heard = encoder.hear(structure.edges, h, before.heard if before else None)
+        h.flush()
+        release_pages(h)
+        save_heard(branch, heard, encoder.make_projection())
+        if heard is None:
+            return
+        files = digest_groups(heard.digest_nodes(), structure.files, len(structure.paths))
+        fingerprint = self._cloned.fingerprint
+        now = Remembered(branch.head_sha, fingerprint, list(structure.paths), files, heard)
+        save_moved(branch, find_moved(before, now))
+        self._heard.save(source, branch.branch, now)
 
     def _tally(
         self, files: Iterable[tuple[str, str, FileStructure]]
@@ -155,70 +174,14 @@ class _EmbedStep:
             yield path, structure
 
 
-def _list_rows(layout: VectorLayout, files: Iterable[int]) -> npt.NDArray[np.int64]:
-    """Return the rows of all files, and of the symbols of these, sorted."""
-    rows = [layout.rows_of(file)[1:] for file in files]
-    return np.sort(np.concatenate([np.arange(layout.file_count), *rows]))
-
-
-def _pass_messages(
-    encoder: "Encoder",
-    structure: GraphStructure,
-    layout: VectorLayout,
-    h: np.memmap,
-    vectors: np.memmap,
-    written: Sequence[int],
-    branch: ClonedBranch,
-    known: MessageMemo | None,
-) -> None:
-    """Fill in the vectors of all files, and of the symbols of those that are written or moved.
-
-    Args:
-        encoder: With layers.
-        structure: N nodes.
-        layout: Which of them are whose.
-        h: (N, D), before any message.
-        vectors: (N, D), to be filled.
-        written: Files that are written anyway.
-        branch: Its work folder gets the memo and, where the others are known to be as they were,
-            the files of which a vector moved.
-        known: What the last sync knew.
-    """
-    adjacency = Adjacency(structure.edges, structure.node_count)
-    keys = encoder.make_message_keys(adjacency, h)
-    files = layout.file_count
-    done = False
-    if known is not None:
-        moved = structure.files[known.find_moved(keys)]
-        moved = np.unique(moved[moved >= 0])
-        rows = known.find_files(keys[:files])
-        computed = np.unique(np.concatenate([moved, written, np.flatnonzero(rows < 0)]))
-        wanted = _list_rows(layout, computed.astype(np.int64).tolist())
-        kept = np.setdiff1d(np.arange(files), computed)
-        wanted = np.setdiff1d(wanted, kept)
-        passed = encoder.pass_messages_to(adjacency, h, wanted)
-        if passed is not None:
-            vectors[wanted] = encoder.finish(passed)
-            vectors[kept] = known.file_vectors[rows[kept]]
-            np.save(branch.moved_path, moved)
-            done = True
-    if not done:
-        after = encoder.pass_messages(structure.edges, structure.node_count, h)
-        assert after is not None, "the encoder has layers"
-        encoder.finish(after, out=vectors)
-    save_memo(branch.memo_path, keys, np.asarray(vectors[:files]))
-
-
 def _is_worth_a_map(changes: BranchChanges) -> bool:
     return len(changes.to_write) >= _CODE_MAP_SHARE * len(changes.entries)
 
 
-def _write_code_map(
-    path: Path, files: Sequence[str], vectors: npt.NDArray[np.float32]
-) -> Path | None:
+def _write_code_map(path: Path, files: Sequence[str], vectors: GraphVectors) -> Path | None:
     if len(files) < 3:
         return None  # two dots are no map
-    of_files = np.asarray(vectors[: len(files)])
+    of_files = vectors.take(slice(len(files)))
     path.write_bytes(render_code_map(project_2d(of_files), choose_folders(files)))
     return path
 

@@ -66,19 +66,23 @@ class ClonedBranch:
         return self.folder / "layout.npz"
 
     @property
-    def memo_path(self) -> Path:
-        """What the next sync of the branch need not compute again."""
-        return self.folder / "memo.npz"
+    def words_path(self) -> Path:
+        """What each node's own words say."""
+        return self.folder / "words.npy"
+
+    @property
+    def projection_path(self) -> Path:
+        """What the heard is multiplied with."""
+        return self.folder / "projection.npy"
 
     @property
     def moved_path(self) -> Path:
-        """Files of which a vector may have moved, absent where it may be any."""
-        return self.folder / "moved.npy"
+        """Files of which a vector is another than in an earlier sync."""
+        return self.folder / "moved.msgpack"
 
-    @property
-    def vectors_path(self) -> Path:
-        """The encoder's vectors."""
-        return self.folder / "vectors.npy"
+    def heard_path(self, layer: int) -> Path:
+        """What each node heard in a layer."""
+        return self.folder / f"heard-{layer}.npy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 from ingestion_pipeline.core.point_store import PointStore
 from ingestion_pipeline.core.state import StateStore
-from ingestion_pipeline.indexing.message_memo import MessageMemos
 from ingestion_pipeline.indexing.rules import IndexRules
 
 
@@ -20,7 +19,6 @@ class IndexTarget:
         rules: Which files are indexed.
         serving: Collection that searches ask while another encoder is rolled out, "" for the same;
             see ``rollout``.
-        memos: What earlier syncs computed; None for nothing.
     """
 
     state: StateStore
@@ -29,7 +27,6 @@ class IndexTarget:
     fingerprint: str
     rules: IndexRules = field(default_factory=lambda: IndexRules(1024 * 1024))
     serving: str = ""
-    memos: MessageMemos | None = None
 
     @property
     def retiring(self) -> str:

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingestion_pipeline.artifacts.records_file import RecordsReader
-from ingestion_pipeline.artifacts.vectors import read_vectors
+from ingestion_pipeline.core.batches import batched
 from ingestion_pipeline.core.clock import Clock
 from ingestion_pipeline.core.errors import PermanentError
 from ingestion_pipeline.core.points import IndexStamp, Point, make_point_id
@@ -19,6 +20,7 @@ from ingestion_pipeline.embed import ENCODER_DIM
 from ingestion_pipeline.embed.sparse import make_query_sparse
 from ingestion_pipeline.indexing.changes import BranchChanges, find_overtaken, load_changes
 from ingestion_pipeline.indexing.documents import DocumentBuilder
+from ingestion_pipeline.indexing.graph_vectors import load_graph_vectors
 from ingestion_pipeline.indexing.handles import (
     ClonedBranch,
     ClonedRepository,
@@ -26,6 +28,7 @@ from ingestion_pipeline.indexing.handles import (
     SyncResult,
 )
 from ingestion_pipeline.indexing.layout import VectorLayout, load_layout
+from ingestion_pipeline.indexing.moved import load_moved
 from ingestion_pipeline.indexing.parse import read_skipped
 from ingestion_pipeline.indexing.planning import make_context, make_document_context
 from ingestion_pipeline.indexing.progress import Progress
@@ -44,6 +47,8 @@ from ingestion_pipeline.points.write import (
     sweep_retiring,
     sweep_unknown_branches,
 )
+
+_DOCUMENTS_PER_READ = 500
 
 
 def upsert_points(
@@ -158,8 +163,6 @@ class _UpsertStep:
             indexed_at=stamp.indexed_at,
         )
         self._writer.finish(Point(point_id, stored.dense, stored.sparse, payload), now)
-        if target.memos is not None:
-            target.memos.move(self._source, branch.branch, row.head_sha, branch.head_sha)
         self._counts.changed += 1
 
     def write(self, *, passes_messages: bool, full_reindex: bool) -> None:
@@ -170,9 +173,8 @@ class _UpsertStep:
         if branch.rewrite:
             self._writer.forget_hashes()  # while the head still shows that the two do not agree
         layout = load_layout(branch.layout_path)
-        vectors = read_vectors(branch.vectors_path)
-        if self._target.memos is not None:
-            self._target.memos.forget(self._source, branch.branch)
+        vectors = load_graph_vectors(branch)
+        moved = self._list_moved() if passes_messages else None
         is_new = _mark_unfinished(self._target, branch, self._context)
         # Without a head the state may have been lost, and a run before this one killed.
         is_whole = branch.rewrite or not branch.indexed_sha
@@ -182,7 +184,7 @@ class _UpsertStep:
             wanted = set(changes.to_write)
             builder = DocumentBuilder(reader, layout, vectors, self._context, self._digest)
             if passes_messages:
-                wanted |= self._find_drifted(builder, wanted)
+                wanted |= builder.find_drifted(self._read_stored(moved), wanted)
             self._progress.start(len(wanted), f"writing {branch.branch}")
             documents = chain(
                 builder.build(wanted, self._progress),
@@ -194,26 +196,27 @@ class _UpsertStep:
             target = self._target
             sweep_retiring(target.store, target.state, target.retiring, self._source, branch.branch)
         self._target.state.set_relations(self._source, branch.branch, load_relations(branch))
-        of_files = vectors[: layout.file_count]
+        of_files = vectors.take(slice(layout.file_count))
         point = self._make_repository_point(of_files)
         self._writer.finish(point, self._make_row(layout))
-        if self._target.memos is not None and branch.memo_path.exists():
-            self._target.memos.keep(self._source, branch.branch, branch.head_sha, branch.memo_path)
         self._counts.added += is_new
         self._counts.changed += not is_new
 
-    def _find_drifted(self, builder: DocumentBuilder, wanted: set[str]) -> set[str]:
-        """Return the paths of unchanged files of which a vector moved too far."""
-        branch, state = self._branch, self._target.state
-        if not branch.moved_path.exists():
-            return builder.find_drifted(
-                state.iterate_document_vectors(self._source, branch.branch), wanted
-            )
-        paths = builder.list_paths(np.load(branch.moved_path).tolist())
-        documents = state.read_documents(self._source, branch.branch, paths)
-        return builder.find_drifted(
-            ((path, document.vectors) for path, document in documents.items()), wanted
-        )
+    def _list_moved(self) -> Sequence[str] | None:
+        """Return the files whose vectors may not be near those stored, None for all."""
+        moved = load_moved(self._branch)
+        is_since = moved.is_since(_find_row(self._target, self._source, self._branch))
+        return moved.paths if is_since else None
+
+    def _read_stored(self, paths: Sequence[str] | None) -> Iterator[tuple[str, bytes]]:
+        """Yield path and ``DocumentState.vectors`` of files, of all where no paths are given."""
+        state, branch = self._target.state, self._branch.branch
+        if paths is None:
+            yield from state.iterate_document_vectors(self._source, branch)
+            return
+        for some in batched(paths, _DOCUMENTS_PER_READ):
+            for path, document in state.read_documents(self._source, branch, some).items():
+                yield path, document.vectors
 
     def _check_not_overtaken(self, changes: BranchChanges, *, passes_messages: bool) -> None:
         """Pass unless another run has written documents since this one compared them with a tree.
@@ -321,8 +324,6 @@ def _remove_untracked_branches(
         elsewhere = {collections.get(branch, ""), target.retiring} - {"", target.collection}
         for collection in sorted(elsewhere):
             _delete_branch(target, collection, source, branch)
-        if target.memos is not None:
-            target.memos.forget(source, branch)
         counts.deleted += remove_branch_points(
             target.store, target.state, target.collection, source, branch
         )

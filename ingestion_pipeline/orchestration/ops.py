@@ -128,8 +128,8 @@ def embed_repository(
                 lambda: services.encoder,
                 services.records,
                 services.word_vectors,
+                services.heard,
                 progress,
-                services.memos,
             )
         return dg.Output(embedded, metadata=describe_embed(embedded))
 

@@ -58,9 +58,9 @@ def purge_source(services: Services, source: SourceId) -> int:
             services.store.delete_matching(collection, where)
         for branch in services.state.list_branch_names(source):
             services.state.remove_branch(source, branch)
-        services.memos.forget(source)
         services.open_mirror(source).remove()
         services.open_history(source).remove()
+        services.heard.keep_only(source, ())
         # Who tracked it again meanwhile has a row that nothing is indexed of, which is the truth.
         if _is_untracked(services, source):
             services.state.forget_source(source)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ingestion_pipeline.core.graph import NodeType, Relation, TermField
-from ingestion_pipeline.core.ranges import expand_ranges
 from ingestion_pipeline.embed.hash_table import get_rows
+from ingestion_pipeline.graph.ranges import expand_ranges
 from ingestion_pipeline.training.dataset import Changes, Numbers, Repository
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingestion_pipeline.core.graph import TermField, TermMatrix
-from ingestion_pipeline.core.ranges import expand_ranges
+from ingestion_pipeline.graph.ranges import expand_ranges
 
 K1, B = 1.2, 0.75
 Scores = npt.NDArray[np.float64]

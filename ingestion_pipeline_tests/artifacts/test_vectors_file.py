@@ -24,20 +24,20 @@ def test_vectors_come_back_as_a_map(
     created[:] = vectors
     created.flush()
 
-    np.testing.assert_array_equal(read_vectors(path), vectors, strict=True)
-    assert isinstance(read_vectors(path), np.memmap)
-    assert not read_vectors(path).flags.writeable
+    np.testing.assert_array_equal(read_vectors(path, np.float32), vectors, strict=True)
+    assert isinstance(read_vectors(path, np.float32), np.memmap)
+    assert not read_vectors(path, np.float32).flags.writeable
 
 
 def test_vectors_of_another_shape_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", np.zeros((2, 2)))
     with pytest.raises(ArtifactError, match="float64"):
-        read_vectors(tmp_path / "v.npy")
+        read_vectors(tmp_path / "v.npy", np.float32)
     with pytest.raises(ArtifactError, match="is not there"):
-        read_vectors(tmp_path / "none.npy")
+        read_vectors(tmp_path / "none.npy", np.float32)
     (tmp_path / "v.npy").write_bytes(b"not an array")
     with pytest.raises(ArtifactError, match="cannot be read"):
-        read_vectors(tmp_path / "v.npy")
+        read_vectors(tmp_path / "v.npy", np.float32)
 
 
 def count_resident_kib(path: Path) -> int:
@@ -62,7 +62,7 @@ def test_released_pages_leave_memory_and_keep_what_was_written(tmp_path: Path) -
 
     assert count_resident_kib(path) == 0
     assert created[:, 3].tolist() == list(range(4_000))
-    assert read_vectors(path)[:, 255].tolist() == list(range(4_000))
+    assert read_vectors(path, np.float32)[:, 255].tolist() == list(range(4_000))
 
 
 def test_an_array_that_is_no_map_is_left_alone() -> None:

@@ -88,6 +88,7 @@ def prepare(
         lambda: replace("encoder", services.encoder),
         services.records,
         services.word_vectors,
+        services.heard,
         progress,
     )
     between("embed")

@@ -24,7 +24,7 @@ FIRST_RUN = [
 DELTA = [
     Death("mirror", "fetch_blobs", before=False),
     Death("parser", "result", 1),
-    Death("encoder", "finish", before=False),
+    Death("encoder", "hear", before=False),
     Death("store", "upsert"),
     Death("store", "delete"),
     Death("store", "delete", 1),

@@ -18,7 +18,7 @@ from ingestion_pipeline.indexing.clone import clone_repository
 from ingestion_pipeline.indexing.embed import embed_repository
 from ingestion_pipeline.indexing.encoding import encode_facts
 from ingestion_pipeline.indexing.handles import EmbeddedRepository, SyncResult
-from ingestion_pipeline.indexing.message_memo import MessageMemos
+from ingestion_pipeline.indexing.heard_cache import HeardCache
 from ingestion_pipeline.indexing.parse import parse_repository
 from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
@@ -119,13 +119,7 @@ class Index:
         store: Any = CrashingProxy(self.store, plan, STORE_WRITES)
         state: Any = CrashingProxy(self.state, plan, STATE_WRITES)
         serving = self.make_rollout(plan).find_serving()
-        return IndexTarget(
-            *(state, store, self.collection, fingerprint, self.rules, serving, self.memos)
-        )
-
-    @property
-    def memos(self) -> MessageMemos:
-        return MessageMemos(self.caches / "messages", self.encoder.version)
+        return IndexTarget(state, store, self.collection, fingerprint, self.rules, serving)
 
     def make_rollout(self, plan: CrashPlan = NEVER) -> Rollout:
         store: Any = CrashingProxy(self.store, plan, STORE_WRITES)
@@ -146,7 +140,10 @@ class Index:
         return self.make_rollout(plan).finish()
 
     def prepare(
-        self, target: IndexTarget, options: SyncOptions = DEFAULT_OPTIONS
+        self,
+        target: IndexTarget,
+        options: SyncOptions = DEFAULT_OPTIONS,
+        encoder: Encoder | None = None,
     ) -> EmbeddedRepository:
         """Do the first three steps of a sync."""
         work = self.folder / "work" / str(next(self.runs))
@@ -157,7 +154,8 @@ class Index:
         )
         parsed = parse_repository(cloned, self.mirror, self.records, parse_here, progress)
         return embed_repository(
-            *(parsed, lambda: self.encoder, self.records, self.vectors, progress, self.memos)
+            *(parsed, lambda: encoder or self.encoder, self.records, self.vectors),
+            *(HeardCache(self.caches / "heard"), progress),
         )
 
     def sync(

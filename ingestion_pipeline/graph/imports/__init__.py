@@ -13,7 +13,6 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ingestion_pipeline.core.ranges import make_offsets
 from ingestion_pipeline.graph.collect import Files
 from ingestion_pipeline.graph.imports.dotted import resolve_csharp, resolve_java
 from ingestion_pipeline.graph.imports.go import resolve_go
@@ -27,6 +26,7 @@ from ingestion_pipeline.graph.imports.scripts import (
     resolve_ruby,
 )
 from ingestion_pipeline.graph.paths import PathIndex, get_parent
+from ingestion_pipeline.graph.ranges import make_offsets
 
 RESOLVERS: dict[str, Callable[[str, str, PathIndex], list[int]]] = {
     "bash": resolve_bash,
