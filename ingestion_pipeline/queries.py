@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ingestion_pipeline.composition import Services
+from ingestion_pipeline.core.errors import IngestionError
 from ingestion_pipeline.embed.encoder import Encoder
 from ingestion_pipeline.embed.sparse import make_query_sparse
 from ingestion_pipeline.search.hits import SearchFilters, SearchHit
@@ -94,12 +95,19 @@ def find_like(
 
 
 def _answer(services: Services, ask: Callable[[_Index], list[SearchHit]]) -> list[SearchHit]:
-    """Ask the collection that serves; once more when another one did before the answer came."""
-    collection = services.rollout.find_serving()
+    """Ask the collection that serves; once more when another one did before the answer came.
+
+    A collection that is dropped meanwhile answers like an empty one, so that errors are as little
+    to be trusted as hits.
+    """
     while True:
+        collection = services.rollout.find_serving()
         version = services.get_version(collection)
-        hits = ask(_Index(collection, version, partial(services.load_encoder, version)))
-        serving = services.rollout.find_serving()
-        if serving == collection:
+        try:
+            hits = ask(_Index(collection, version, partial(services.load_encoder, version)))
+        except IngestionError:
+            if services.rollout.find_serving() == collection:
+                raise
+            continue
+        if services.rollout.find_serving() == collection:
             return hits
-        collection = serving

@@ -126,7 +126,10 @@ class Settings(BaseSettings):
     collection: str = Field(
         default="code",
         pattern=r"^[a-z][a-z0-9-]{0,30}$",
-        description="First part of the collection's name; the encoder version follows.",
+        description=(
+            "First part of the collections' names, the encoder version follows; alone, the alias "
+            "that searches ask."
+        ),
     )
 
     device: str = Field(

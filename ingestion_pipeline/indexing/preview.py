@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from ingestion_pipeline.core.code_host import CodeHost
 from ingestion_pipeline.core.repositories import TrackedRepository
-from ingestion_pipeline.core.state import StateStore, SyncRecord, SyncStatus
+from ingestion_pipeline.core.state import IndexedBranch, StateStore, SyncRecord, SyncStatus
 from ingestion_pipeline.indexing.changes import ChangeCounts
 from ingestion_pipeline.indexing.planning import BranchPlan, Planner
 from ingestion_pipeline.indexing.record_cache import RecordCache
@@ -150,8 +150,7 @@ def _explain(plan: BranchPlan, target: IndexTarget, options: SyncOptions) -> lis
     if row is None:
         return [f"{plan.branch}: never indexed"]
     if row.collection != target.collection:
-        move = f"from the collection {row.collection} to {target.collection}"
-        return [f"{plan.branch}: {move}, which answers once every repository has moved"]
+        return [f"{plan.branch}: {_explain_move(row, target)}"]
     if plan.rewrite:
         return [f"{plan.branch}: the store does not hold what the state says"]
     if row.fingerprint != target.fingerprint:
@@ -161,3 +160,16 @@ def _explain(plan: BranchPlan, target: IndexTarget, options: SyncOptions) -> lis
         new = [part for part in parts if not part.startswith("ignore-")]
         return [f"{plan.branch}: the pipeline changed ({', '.join(new)})"] if new else []
     return []
+
+
+def _explain_move(row: IndexedBranch, target: IndexTarget) -> str:
+    before, now = _find_encoder(row.fingerprint), target.rules.encoder_version
+    cause = f"the encoder changed from {before} to {now}: " if before not in ("", now) else ""
+    until = ", which answers once every repository has moved" if target.retiring else ""
+    return f"{cause}from the collection {row.collection} to {target.collection}{until}"
+
+
+def _find_encoder(fingerprint: str) -> str:
+    """Return the encoder version within a fingerprint, "" for none."""
+    parts = (part for part in fingerprint.split("_") if part.startswith("encoder-"))
+    return next(parts, "").removeprefix("encoder-")

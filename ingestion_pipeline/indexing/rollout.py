@@ -7,12 +7,12 @@ alias is pointed at the target and the old collection is dropped.
 """
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingestion_pipeline.core.point_store import PointStore
-from ingestion_pipeline.core.points import PointFilter
-from ingestion_pipeline.core.repositories import TrackedRepository
-from ingestion_pipeline.core.state import StateStore
+from ingestion_pipeline.core.points import PointFilter, make_point_id
+from ingestion_pipeline.core.repositories import SourceId, TrackedRepository
+from ingestion_pipeline.core.state import IndexedBranch, StateStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +34,24 @@ class Rollout:
     list_siblings: Callable[[], Collection[str]]
 
     def find_serving(self) -> str:
-        """Return the collection that searches ask."""
-        return self.store.find_alias(self.alias) or self.target
+        """Return the collection that searches ask.
+
+        An index from before there was an alias goes on answering until the target is whole.
+        """
+        named = self.store.find_alias(self.alias)
+        if named is not None:
+            return named
+        ours = self._list_named().intersection(self.list_siblings(), self.store.list_collections())
+        return ours.pop() if len(ours) == len(self._list_named()) == 1 else self.target
 
     def begin(self) -> None:
         """Let the alias name a collection where it names none; the target exists.
-
-        An index from before there was an alias goes on answering until the target is whole.
 
         Raises:
             StoreMismatchError: The alias is the name of a collection.
         """
         if self.store.find_alias(self.alias) is None:
-            named = {
-                branch.collection
-                for row in self.state.list_repositories()
-                for branch in self.state.list_branches(row.source)
-            }
-            before = named.intersection(self.store.list_collections()) - {self.target}
-            alone = len(named) == len(before) == 1
-            self.store.set_alias(self.alias, before.pop() if alone else self.target)
+            self.store.set_alias(self.alias, self.find_serving())
 
     def list_waiting(self) -> list[TrackedRepository]:
         """Return the tracked repositories that hold the roll-out up; [] while there is none."""
@@ -67,7 +65,11 @@ class Rollout:
         if not branches:  # never indexed, or its state was lost
             where = PointFilter({"source": str(repository.source)})
             return not self.store.count(serving, where)
-        return all(one.head_sha and one.collection == self.target for one in branches)
+        if not all(one.head_sha and one.collection == self.target for one in branches):
+            return False
+        # The point that is written last: the target may have been lost since.
+        own = [make_point_id(repository.source, one.branch, "") for one in branches]
+        return len(self.store.retrieve(self.target, own)) == len(own)
 
     def finish(self, *, at_once: bool = False) -> bool:
         """Switch to the target when all have moved, and drop what nobody asks any more.
@@ -85,10 +87,29 @@ class Rollout:
         if switches:
             self.store.set_alias(self.alias, self.target)
         if switches or serving == self.target:
-            for collection in self._list_unused():
-                self.store.drop_collection(collection)
+            for collection in self._list_unused(serving):
+                self._drop(collection)
         return switches
 
-    def _list_unused(self) -> Iterator[str]:
-        present = set(self.store.list_collections())
-        yield from sorted(present.intersection(self.list_siblings()) - {self.target})
+    def _list_unused(self, retired: str) -> list[str]:
+        """Return what neither searches nor rows name; rows are not asked about ``retired``."""
+        present = set(self.store.list_collections()).intersection(self.list_siblings())
+        unused = present - {self.target, self.find_serving()}
+        return sorted(unused - (self._list_named() - {retired})) if unused else []
+
+    def _drop(self, collection: str) -> None:
+        """Drop a collection; what names it is stale from then on, also for who goes back to it."""
+        for source, branch in self._list_rows(include_untracked=True):
+            if branch.collection == collection and branch.head_sha:
+                self.state.commit_branch(source, replace(branch, head_sha=""))
+        self.store.drop_collection(collection)
+
+    def _list_named(self) -> set[str]:
+        return {branch.collection for _, branch in self._list_rows()}
+
+    def _list_rows(
+        self, *, include_untracked: bool = False
+    ) -> Iterator[tuple[SourceId, IndexedBranch]]:
+        for row in self.state.list_repositories(include_untracked=include_untracked):
+            for branch in self.state.list_branches(row.source):
+                yield row.source, branch

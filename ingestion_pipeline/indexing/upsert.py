@@ -45,6 +45,7 @@ from ingestion_pipeline.points.write import (
     remove_branch_points,
     sweep_orphans,
     sweep_retiring,
+    sweep_unknown_branches,
 )
 
 _DOCUMENTS_PER_READ = 500
@@ -92,6 +93,9 @@ def upsert_points(
     if cloned.branches:
         counts.deleted += sweep_orphans(
             target.store, target.state, target.collection, cloned.repository.source
+        )
+        sweep_unknown_branches(
+            target.store, target.state, target.retiring, cloned.repository.source
         )
     shutil.rmtree(cloned.work_folder, ignore_errors=True)
     rows = target.state.list_branches(cloned.repository.source)
@@ -172,7 +176,8 @@ class _UpsertStep:
         vectors = load_graph_vectors(branch)
         moved = self._list_moved() if passes_messages else None
         is_new = _mark_unfinished(self._target, branch, self._context)
-        is_whole = is_new or branch.rewrite
+        # Without a head the state may have been lost, and a run before this one killed.
+        is_whole = branch.rewrite or not branch.indexed_sha
         if full_reindex and not branch.rewrite:
             self._writer.forget_hashes()  # once the head shows that the branch is not finished
         with RecordsReader(branch.records_path) as reader:

@@ -25,7 +25,7 @@ from ingestion_pipeline.indexing.verify_branch import (
     TreeReader,
 )
 from ingestion_pipeline.indexing.verify_report import BranchReport, Fault, VerifyReport
-from ingestion_pipeline.points.write import BATCH_POINTS, PENDING, branch_filter
+from ingestion_pipeline.points.write import BATCH_POINTS, PENDING, branch_filter, delete_retiring
 from ingestion_pipeline.sources.git import GitMirror
 
 _NO_BRANCH = "(no branch)"
@@ -193,7 +193,8 @@ def _find_leftovers(repository: TrackedRepository, target: IndexTarget) -> list[
     known = tracked.union(state.list_branch_names(source))
     found: list[_Leftover] = []
     for branch in sorted(known - tracked):
-        collections = tuple({target.collection, elsewhere.get(branch, target.collection)})
+        present = {target.collection, target.retiring, elsewhere.get(branch, "")} - {""}
+        collections = tuple(sorted(present))
         where = branch_filter(source, branch)
         count = sum(store.count(collection, where) for collection in collections)
         report = BranchReport(branch, checked=count)
@@ -229,4 +230,5 @@ def _find_strangers(
 def _delete(target: IndexTarget, ids: list[str] | tuple[str, ...]) -> int:
     for some in batched(ids, BATCH_POINTS):
         target.store.delete(target.collection, some)
+        delete_retiring(target.store, target.retiring, some)
     return len(ids)

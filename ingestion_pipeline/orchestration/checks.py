@@ -26,6 +26,7 @@ from ingestion_pipeline.orchestration.verify import (
     verify_tracked,
 )
 from ingestion_pipeline.points.build import REPOSITORY_KIND
+from ingestion_pipeline.points.write import branch_filter
 
 UNIT_LENGTH_TOLERANCE = 1e-3
 MAX_VECTORS_IN_RUN = 1000
@@ -61,9 +62,7 @@ def points_match_state(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckR
     services: Services = context.resources.services
 
     def look_at(repository: TrackedRepository) -> Outcome:
-        where = PointFilter({"source": str(repository.source)})
-        collections = _list_collections(services, repository)
-        stored = sum(services.store.count(collection, where) for collection in collections)
+        stored = _count_points(services, repository)
         expected = services.state.count_points(repository.source)
         return Outcome({} if stored == expected else {"stored": stored, "expected": expected})
 
@@ -174,6 +173,18 @@ def _list_collections(services: Services, repository: TrackedRepository) -> list
     """Return where a repository's points are: during a roll-out not all have moved."""
     branches = services.state.list_branches(repository.source)
     return sorted({branch.collection for branch in branches}) or [services.collection.name]
+
+
+def _count_points(services: Services, repository: TrackedRepository) -> int:
+    """Return how many points there are of a repository where its rows say that they are.
+
+    By branch: one that moved has points in the collection that others are still in, too.
+    """
+    source, store = repository.source, services.store
+    rows = services.state.list_branches(source)
+    if {row.collection for row in rows} <= {services.collection.name}:
+        return store.count(services.collection.name, PointFilter({"source": str(source)}))
+    return sum(store.count(row.collection, branch_filter(source, row.branch)) for row in rows)
 
 
 def _list_faults(report: VerifyReport) -> Problem:

@@ -47,6 +47,9 @@ def purge_source(services: Services, source: SourceId) -> int:
     """
     where = PointFilter({"source": str(source)})
     deleted = 0
+    # It may have been the last that had not moved. Before anything goes: a purge that dies is
+    # found, and with it this, by the row that goes last.
+    services.rollout.finish()
     with lock_repository(services, source):
         if not _is_untracked(services, source):
             return 0
@@ -61,7 +64,6 @@ def purge_source(services: Services, source: SourceId) -> int:
         # Who tracked it again meanwhile has a row that nothing is indexed of, which is the truth.
         if _is_untracked(services, source):
             services.state.forget_source(source)
-    services.rollout.finish()  # it may have been the last that had not moved
     return deleted
 
 

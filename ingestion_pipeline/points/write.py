@@ -173,6 +173,26 @@ def sweep_retiring(
         delete_retiring(store, retiring, ids)
 
 
+def sweep_unknown_branches(
+    store: PointStore, state: StateStore, retiring: str, source: SourceId
+) -> None:
+    """Delete points of branches that the state does not know from the collection that answers.
+
+    There are none unless the state was lost, so they are listed only when the counts differ.
+    """
+    if not retiring:
+        return
+    everything = PointFilter({"source": str(source)})
+    known = set(state.list_branch_names(source))
+    counted = sum(store.count(retiring, branch_filter(source, branch)) for branch in known)
+    if store.count(retiring, everything) <= counted:
+        return
+    stored = store.scroll(retiring, everything)
+    gone = [point.id for point in stored if point.payload.get("branch") not in known]
+    for ids in _split(gone):
+        delete_retiring(store, retiring, ids)
+
+
 def remove_branch_points(
     store: PointStore, state: StateStore, collection: str, source: SourceId, branch: str
 ) -> int:

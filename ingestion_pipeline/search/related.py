@@ -65,6 +65,9 @@ def search_related(
         where: Conditions on the hits.
         signals: What is known besides the points.
         limit: Most hits to return.
+
+    Raises:
+        EncoderMismatchError: A candidate is of another encoder than the file.
     """
     count = max(CANDIDATES, 2 * limit)
     dense, sparse = file.dense or (), file.sparse or SparseVector((), ())
@@ -75,9 +78,9 @@ def search_related(
     relations = signals.find_relations(source, branch)
     neighbours = relations.find_neighbours(path) if relations else {}
     own_version = get_text(file.payload, "encoder_version")
-    for points in (by_words, nearest):
-        check_encoder(points, own_version)
     tied = _retrieve(store, collection, source, branch, _choose(neighbours, count), where)
+    for points in (by_words, nearest, tied):
+        check_encoder(points, own_version)
     itself = identify(file.payload)
     words, near, ties = (
         {one: group for one, group in collapse(points).items() if one != itself}

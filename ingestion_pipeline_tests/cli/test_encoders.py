@@ -40,7 +40,12 @@ def test_train_use_and_go_back(home: CommandHome, offices: Path, others: Path) -
     assert "mine-1 is in use." in home.run("encoder", "use", "mine-1")
     assert re.search(r"mine-1 +│ yes +│ 1 repositor", home.run("encoder", "list"))
     preview = home.run("sync", "--dry-run")
-    assert "from the collection code_hashbag-1 to code_mine-1" in " ".join(preview.split())
+    said = " ".join(preview.split())
+    assert "about 7 points to embed or compare and write" in said
+    assert (
+        "main: the encoder changed from hashbag-1 to mine-1: from the collection code_hashbag-1 to "
+        "code_mine-1, which answers once every repository has moved."
+    ) in said
     assert "8 points (0 added, 8 changed" in home.run("sync")
     assert {point["encoder_version"] for point in home.read_points().values()} == {"mine-1"}
     assert "src/purr.py" in home.run("search", "purr")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ingestion_pipeline.core.points import CollectionSpec, Point, PointFilter
 from ingestion_pipeline.core.repositories import SourceId, SourceKind
 from ingestion_pipeline.embed import ENCODER_DIM
+from ingestion_pipeline.indexing.verify import repair_repository
 from ingestion_pipeline_tests.crashing import Crash, CrashPlan
 from ingestion_pipeline_tests.fakes.code_host import make_hosted
 from ingestion_pipeline_tests.fakes.state_store import FakeStateStore
@@ -208,6 +209,110 @@ def test_an_index_from_before_there_was_an_alias(tmp_path: Path) -> None:
     index.roll()
     assert index.store.find_alias(ALIAS) == COLLECTION
     assert set(_read(index, COLLECTION)) == set(_read(index, NEXT_COLLECTION))
+
+
+def test_before_there_is_an_alias_the_old_index_answers(tmp_path: Path) -> None:
+    index = Index(tmp_path, GitRepository(tmp_path / "origin.git", FIRST))
+    index.sync()
+    index.use(NEXT_COLLECTION, "next-1")
+    assert index.make_rollout().find_serving() == COLLECTION
+
+
+def test_a_collection_of_another_name_is_none_of_this_rollout(tmp_path: Path) -> None:
+    index = Index(tmp_path, GitRepository(tmp_path / "origin.git", FIRST))
+    foreign = "team_code_test"
+    index.use(foreign, "hashbag-1")
+    index.store.ensure_collection(CollectionSpec(foreign, ENCODER_DIM))
+    index.sync()
+    index.use(COLLECTION, "hashbag-1")
+    assert index.make_rollout().find_serving() == COLLECTION
+    index.roll()
+    assert index.store.find_alias(ALIAS) == COLLECTION
+    assert _read(index, foreign) == {}
+
+
+def test_a_target_that_was_lost_is_not_switched_to(tmp_path: Path) -> None:
+    index = _begin(tmp_path)
+    _hold_up(index)
+    index.roll()
+    index.store.drop_collection(NEXT_COLLECTION)
+    index.store.ensure_collection(CollectionSpec(NEXT_COLLECTION, ENCODER_DIM))
+    _let_go(index)
+    assert not index.make_rollout().finish()
+    assert [row.partition_key for row in index.make_rollout().list_waiting()] == ["octo/cat"]
+    assert index.roll()
+    _check_whole(index, tmp_path / "clean")
+
+
+def test_going_back_keeps_what_rows_still_name(tmp_path: Path) -> None:
+    index = _begin(tmp_path)
+    _hold_up(index)
+    index.roll()
+    index.use(COLLECTION, "hashbag-1")
+    index.make_rollout().finish()
+    index.use(NEXT_COLLECTION, "next-1")
+    _let_go(index)
+    assert index.make_rollout().finish()
+    _check_whole(index, tmp_path / "clean")
+
+
+def test_who_did_not_move_is_stale_once_its_collection_is_dropped(tmp_path: Path) -> None:
+    index = _begin(tmp_path)
+    index.store.ensure_collection(CollectionSpec(NEXT_COLLECTION, ENCODER_DIM))
+    assert index.make_rollout().finish(at_once=True)
+    [row] = index.state.list_branches(index.row.source)
+    assert (row.collection, row.head_sha) == (COLLECTION, "")
+    index.use(COLLECTION, "hashbag-1")
+    index.store.ensure_collection(CollectionSpec(COLLECTION, ENCODER_DIM))
+    assert not index.make_rollout().finish(), "nothing was written into it yet"
+
+
+def test_an_untracked_branch_that_the_state_forgot_goes_from_both(tmp_path: Path) -> None:
+    git = GitRepository(tmp_path / "origin.git", FIRST)
+    git.create_branch("next", git.head())
+    index = Index(tmp_path, git)
+    index.track("main", "next")
+    index.roll()
+    index.use(NEXT_COLLECTION, "next-1")
+    index.row = replace(index.row, branches=("main",))
+    index.state = FakeStateStore([index.row])
+    _hold_up(index)
+    index.roll()
+    branches = {p.payload["branch"] for p in index.store.scroll(COLLECTION, EVERYTHING)}
+    assert branches == {"main"}
+
+
+def test_a_repair_deletes_from_both(tmp_path: Path) -> None:
+    git = GitRepository(tmp_path / "origin.git", FIRST)
+    git.create_branch("next", git.head())
+    index = Index(tmp_path, git)
+    index.track("main", "next")
+    index.roll()
+    _hold_up(index)
+    index.use(NEXT_COLLECTION, "next-1")
+    index.roll()
+    index.track("main")
+    fetch = index.host.get_fetch_source(index.row.hosted)
+    repair_repository(index.row, index.mirror, fetch, index.make_target())
+    for collection in (COLLECTION, NEXT_COLLECTION):
+        branches = {p.payload["branch"] for p in index.store.scroll(collection, EVERYTHING)}
+        assert branches == {"main"}
+
+
+def test_a_crash_at_any_write_after_the_state_was_lost_leaves_nothing_deleted_answering(
+    tmp_path: Path,
+) -> None:
+    def make() -> Iterator[Index]:
+        for number in range(100):
+            index = _begin(tmp_path / str(number))
+            index.state = FakeStateStore([index.row])
+            _hold_up(index)
+            index.git.commit(SECOND)
+            yield index
+
+    for index in _crash_everywhere(make()):
+        index.roll()
+        assert _read(index, COLLECTION).items() <= _read(index, NEXT_COLLECTION).items()
 
 
 def _crash_everywhere(make: Iterator[Index]) -> Iterator[Index]:

@@ -8,11 +8,13 @@ import dagster as dg
 import pytest
 
 from ingestion_pipeline.core.errors import HostNotAllowedError, PointStoreUnavailableError
-from ingestion_pipeline.core.points import Point, PointFilter, StoredPoint
+from ingestion_pipeline.core.points import CollectionSpec, Point, PointFilter, StoredPoint
+from ingestion_pipeline.embed import ENCODER_DIM
 from ingestion_pipeline.orchestration import checks
 from ingestion_pipeline.orchestration import verify as verification
 from ingestion_pipeline.orchestration.checks import all_checks
 from ingestion_pipeline.orchestration.resources import lock_repository, make_resources
+from ingestion_pipeline.points.write import branch_filter
 from ingestion_pipeline_tests.fakes.point_store import FakePointStore
 from ingestion_pipeline_tests.orchestration.world import KEY, World
 
@@ -95,6 +97,25 @@ def test_all_pass_after_a_sync_and_alone(world: World, instance: dg.DagsterInsta
     assert {check.description for check in found.values()} == {"octo/cat: as it should be."}
     assert list_failed(found) == set()
     assert list_failed(run_alone(world, instance)) == set()
+
+
+def test_a_branch_that_moved_is_not_counted_where_another_still_is(
+    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INGESTION_HOME", str(tmp_path))
+    world = World(tmp_path)
+    world.git.create_branch("next", world.git.head())
+    world.host.push(KEY, "next", world.git.head(), "2026-01-31T12:00:00Z")
+    world.track(instance, ("main", "next"))
+    assert world.sync(instance).success
+    old, new = world.services.collection.name, "code_codegraph-1"
+    world.store.ensure_collection(CollectionSpec(new, ENCODER_DIM))
+    world.store.upsert(new, list(world.store.collections[old].values()))
+    source = world.row.source
+    world.store.delete_matching(new, branch_filter(source, "next"))
+    [main] = [row for row in world.state.list_branches(source) if row.branch == "main"]
+    world.state.commit_branch(source, replace(main, collection=new))
+    assert "points_match_state" not in list_failed(run_alone(world, instance))
 
 
 def test_a_missing_point_is_found_by_number_and_by_name(

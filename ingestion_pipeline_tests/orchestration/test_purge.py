@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +10,9 @@ import dagster as dg
 import pytest
 
 from ingestion_pipeline.core.errors import PointStoreUnavailableError, RepositoryBusyError
-from ingestion_pipeline.core.points import PointFilter
+from ingestion_pipeline.core.points import CollectionSpec, PointFilter
 from ingestion_pipeline.core.repositories import SourceId, SourceKind, TrackedRepository
+from ingestion_pipeline.embed import ENCODER_DIM
 from ingestion_pipeline.orchestration.freshness_check import sync_partitions
 from ingestion_pipeline.orchestration.partitions import PARTITIONS_NAME
 from ingestion_pipeline.orchestration.purge import (
@@ -33,6 +35,7 @@ from ingestion_pipeline_tests.fakes.code_host import make_hosted
 from ingestion_pipeline_tests.fakes.point_store import FakePointStore
 from ingestion_pipeline_tests.fakes.state_store import FakeStateStore
 from ingestion_pipeline_tests.orchestration.world import KEY, World, failed_steps
+from ingestion_pipeline_tests.state.samples import make_branch
 
 WAIT_SECONDS = 24 * 3600
 
@@ -316,3 +319,42 @@ def test_a_run_that_waited_does_not_bring_a_purged_repository_back(
     assert "octo/cat was untracked while this run was under way" in message
     assert world.points() == {}
     assert world.state.find_source(source) is None
+
+
+def test_purging_the_last_that_has_not_moved_ends_the_rollout_also_after_a_crash(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    assert world.sync(instance).success
+    target, other = world.services.collection.name, SourceId(SourceKind.GITHUB, "77")
+    alias, old = (
+        world.services.settings.collection,
+        f"{world.services.settings.collection}_codegraph-1",
+    )
+    for at_write in range(20):
+        world.store.ensure_collection(CollectionSpec(old, ENCODER_DIM))
+        world.store.set_alias(alias, old)
+        hosted = replace(make_hosted("octo/other"), source=other)
+        row = replace(world.row, partition_key="octo/other", hosted=hosted)
+        world.state.save_repository(row)
+        world.state.commit_branch(other, make_branch(collection=old))
+        untrack_repository("octo/other", world.state, world.clock)
+        world.clock.advance(WAIT_SECONDS)
+        plan = CrashPlan(at_write, before=True)
+        store: Any = CrashingProxy(world.store, plan, STORE_WRITES)
+        state: Any = CrashingProxy(world.state, plan, STATE_WRITES | {"forget_source"})
+        world.services.__dict__.update(store=store, state=state)
+        try:
+            purge_due(world.services, instance)
+        except Crash:
+            died = True
+        else:
+            died = False
+        world.services.__dict__.update(store=world.store, state=world.state)
+        if died:
+            purge_due(world.services, instance)
+        assert world.store.find_alias(alias) == target
+        assert world.store.list_collections() == [target]
+        assert world.state.find_source(other) is None
+        if not died:
+            return
+    pytest.fail("a purge takes fewer writes")

@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from ingestion_pipeline.core.errors import EncoderMismatchError
 from ingestion_pipeline.core.relations import FileRelations, FileWords
 from ingestion_pipeline.core.repositories import SourceId
 from ingestion_pipeline.search.hits import SearchFilters, SearchHit
 from ingestion_pipeline.search.related import RelatedSignals
+from ingestion_pipeline.search.scores import CANDIDATES
 from ingestion_pipeline.search.search import search_like
 from ingestion_pipeline_tests.search.small_index import COLLECTION, Point, make_point, make_store
 
@@ -102,3 +105,14 @@ def test_the_limit_holds() -> None:
 
 def test_alone_a_file_is_related_to_nothing() -> None:
     assert _find(APP) == []
+
+
+def test_a_tied_file_of_another_encoder_is_refused() -> None:
+    # So many are nearer that only the commits lead to it.
+    nearer = [make_point("server loop", f"near{number}.py") for number in range(CANDIDATES)]
+    foreign = replace(STYLE, payload={**STYLE.payload, "encoder_version": "foreign-1"})
+    own = [
+        replace(p, payload={**p.payload, "encoder_version": "test-1"}) for p in (APP, WEB, *nearer)
+    ]
+    with pytest.raises(EncoderMismatchError, match="foreign-1 among those of test-1"):
+        _find(*own, foreign)

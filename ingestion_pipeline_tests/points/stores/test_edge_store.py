@@ -108,6 +108,21 @@ def test_a_drop_that_was_cut_off_is_finished_later(store: EdgePointStore, root: 
     assert not (root / ".dropped" / CODE).exists()
 
 
+def test_an_alias_survives_reopening_and_a_change_that_was_cut_off(
+    store: EdgePointStore, root: Path
+) -> None:
+    store.set_alias("code", CODE)
+    (root / ".aliases" / ".code.1.2").write_text("code_half")  # died before the rename
+    store.close()
+    opened = EdgePointStore(root, PATIENCE_SECONDS)
+    assert opened.find_alias("code") == CODE
+    assert opened.list_collections() == [CODE]
+    opened.ensure_collection(make_spec("code_test-2"))
+    opened.set_alias("code", "code_test-2")
+    assert opened.find_alias("code") == "code_test-2"
+    opened.close()
+
+
 @pytest.mark.parametrize("name", ["", ".locks", "a/b", "../up", "a b", "ü"])
 def test_a_name_that_is_no_folder_is_refused(root: Path, name: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot name a collection"):
