@@ -172,7 +172,7 @@ class _UpsertStep:
         self._check_not_overtaken(changes, passes_messages=passes_messages)
         if branch.rewrite:
             self._writer.forget_hashes()  # while the head still shows that the two do not agree
-        layout = load_layout(branch.layout_path)
+        layout, relations = load_layout(branch.layout_path), load_relations(branch)
         vectors = load_graph_vectors(branch)
         moved = self._list_moved() if passes_messages else None
         is_new = _mark_unfinished(self._target, branch, self._context)
@@ -195,7 +195,7 @@ class _UpsertStep:
         if is_whole:
             target = self._target
             sweep_retiring(target.store, target.state, target.retiring, self._source, branch.branch)
-        self._target.state.set_relations(self._source, branch.branch, load_relations(branch))
+        self._target.state.set_relations(self._source, branch.branch, relations)
         of_files = vectors.take(slice(layout.file_count))
         point = self._make_repository_point(of_files)
         self._writer.finish(point, self._make_row(layout))

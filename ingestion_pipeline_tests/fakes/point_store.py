@@ -45,10 +45,11 @@ class FakePointStore(PointStore):
         points: Mapping[str, Sequence[Point]] | None = None,
         *,
         faults: Sequence[WriteFault] = (),
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         self._specs = {spec.name: spec for spec in specs}
         self._points: dict[str, dict[str, Point]] = {spec.name: {} for spec in specs}
-        self._aliases: dict[str, str] = {}
+        self._aliases = dict(aliases or {})
         self._faults = tuple(faults)
         self._writes = 0
         self._upserted: list[str] = []
@@ -67,6 +68,10 @@ class FakePointStore(PointStore):
     @property
     def specs(self) -> Mapping[str, CollectionSpec]:
         return MappingProxyType(self._specs)
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        return MappingProxyType(self._aliases)
 
     @property
     def upserted_ids(self) -> tuple[str, ...]:

@@ -25,7 +25,8 @@ def fail_store(world: World, error: BaseException, when: Any = "before") -> None
     old = world.store
     specs = list(old.specs.values())
     points = {name: list(held.values()) for name, held in old.collections.items()}
-    world.store = FakePointStore(specs, points, faults=[WriteFault(0, error, when)])
+    faults = [WriteFault(0, error, when)]
+    world.store = FakePointStore(specs, points, faults=faults, aliases=old.aliases)
     world.services.__dict__.pop("store", None)
 
 
