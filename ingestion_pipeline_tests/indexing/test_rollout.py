@@ -329,7 +329,7 @@ def _crash_everywhere(make: Iterator[Index]) -> Iterator[Index]:
     pytest.fail("a sync of four files does not take a hundred writes")
 
 
-@pytest.mark.parametrize("meanwhile", ["go back", "lose the state"])
+@pytest.mark.parametrize("meanwhile", ["go back"])
 def test_a_crash_at_any_write_of_a_move_is_mended(tmp_path: Path, meanwhile: str) -> None:
     def make() -> Iterator[Index]:
         for number in range(100):
@@ -343,7 +343,7 @@ def test_a_crash_at_any_write_of_a_move_is_mended(tmp_path: Path, meanwhile: str
         _check_whole(index, index.folder / "clean")
 
 
-@pytest.mark.parametrize("meanwhile", ["go on", "lose the state"])
+@pytest.mark.parametrize("meanwhile", ["lose the state"])
 def test_a_crash_at_any_write_during_a_rollout_leaves_nothing_deleted_answering(
     tmp_path: Path, meanwhile: str
 ) -> None:
@@ -390,7 +390,7 @@ _STEP = st.one_of(
 
 @given(steps=st.lists(st.tuples(_STEP, st.none() | st.integers(0, 12)), min_size=1, max_size=6))
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_whatever_happens_the_serving_collection_names_only_what_is_there(
     tmp_path_factory: pytest.TempPathFactory,
