@@ -70,18 +70,6 @@ def rank_queries(
     return Ranked(ranks, recalls)
 
 
-def fuse_ranks(
-    answers: Sequence[Scores], weights: Sequence[float] | None = None, constant: int = 60
-) -> Scores:
-    """Return reciprocal rank fusion: (C,) Σ w / (constant + rank)."""
-    fused = np.zeros(len(answers[0]))
-    for scores, weight in zip(answers, weights or [1.0] * len(answers), strict=True):
-        places = np.empty(len(scores))
-        places[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
-        fused += weight / (constant + places)
-    return fused
-
-
 def bootstrap_ratio(
     ours: Sequence[npt.NDArray[np.float64]],
     theirs: Sequence[npt.NDArray[np.float64]],

@@ -19,6 +19,7 @@ WEB = make_point("server loop", "web.py")
 RUN = make_point("server loop", "web.py", "run")
 STYLE = make_point("colour font", "style.py")
 ELSEWHERE = make_point("server loop start", "else.py", repo="o/two")
+ANYTHING = SearchFilters()
 PATHS = ["app.py", "gone.py", "style.py", "web.py"]
 KNOWN = FileRelations(
     PATHS,
@@ -33,7 +34,7 @@ KNOWN = FileRelations(
 def _find(
     *points: Point,
     known: FileRelations | None = KNOWN,
-    filters: SearchFilters = SearchFilters(),  # noqa: B008 - frozen
+    filters: SearchFilters = ANYTHING,
     limit: int = 10,
 ) -> list[SearchHit]:
     asked: list[tuple[SourceId, str]] = []
