@@ -46,6 +46,10 @@ class SparseVectors(Sequence[SparseVector]):
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def take(self, start: int, stop: int) -> "SparseVectors":
+        """Return the vectors of a span of nodes, without copying them."""
+        return SparseVectors(self.offsets[start : stop + 1], self.term_ids, self.values)
+
     @overload
     def __getitem__(self, index: int) -> SparseVector: ...
     @overload

@@ -10,8 +10,8 @@ TRAINED = "codegraph-1"
 
 SHIPPED_VERSIONS = (UNTRAINED, TRAINED)
 
-ENCODER_VERSION = UNTRAINED
-"""The encoder in use where nobody chose: the one whose updates cost least (docs/encoder.md)."""
+ENCODER_VERSION = TRAINED
+"""The encoder in use where nobody chose."""
 
 ENCODER_DIM = 256
 """D, the length of the vector ``text``."""

@@ -8,20 +8,34 @@ import numpy.typing as npt
 
 from ingestion_pipeline.artifacts.records_file import RecordsReader
 from ingestion_pipeline.core.batches import batched
-from ingestion_pipeline.core.points import SparseVector
 from ingestion_pipeline.core.records import FileRecord
 from ingestion_pipeline.embed import ENCODER_DIM
-from ingestion_pipeline.embed.sparse import make_sparse_vectors_of
+from ingestion_pipeline.embed.sparse import SparseVectors, make_sparse_vectors_of
 from ingestion_pipeline.graph import join_document_terms, make_document_terms
 from ingestion_pipeline.indexing.graph_vectors import GraphVectors
 from ingestion_pipeline.indexing.layout import VectorLayout
 from ingestion_pipeline.indexing.progress import Progress
 from ingestion_pipeline.indexing.words import get_node_types
-from ingestion_pipeline.points.build import BranchContext, DocumentPoints, build_document
+from ingestion_pipeline.points.build import (
+    BranchContext,
+    DocumentPoints,
+    MovedPoints,
+    build_document,
+    build_moved_points,
+)
 from ingestion_pipeline.points.drift import find_kept, unpack
 
 # Files whose points are built together.
 _BATCH_FILES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    path: str
+    blob_sha: str
+    record: FileRecord
+    dense: npt.NDArray[np.float32]
+    sparse: SparseVectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +58,23 @@ class DocumentBuilder:
 
     def build(self, wanted: Collection[str], progress: Progress) -> Iterator[DocumentPoints]:
         """Yield the documents of those paths that have a record."""
+        for member in self._read(wanted, progress):
+            yield build_document(
+                *(member.path, member.blob_sha, member.record, member.dense, member.sparse),
+                *(self.context, self.document_context),
+            )
+
+    def build_moved(
+        self, moved: Mapping[str, Sequence[int]], progress: Progress
+    ) -> Iterator[MovedPoints]:
+        """Yield those rows' points of unchanged files, as ``find_drifted`` tells of them."""
+        for member in self._read(moved, progress):
+            yield build_moved_points(
+                *(member.path, member.blob_sha, member.record, moved[member.path]),
+                *(member.dense, member.sparse, self.context),
+            )
+
+    def _read(self, wanted: Collection[str], progress: Progress) -> Iterator[_Member]:
         entries = self.reader.entries
         chosen = ((f, p) for f, p in self.layout if entries[p][0] in wanted)
         for some in batched(chosen, _BATCH_FILES):
@@ -55,14 +86,10 @@ class DocumentBuilder:
             dense = self._take([file for file, _ in some])
             start = 0
             for (file, place), record in zip(some, records, strict=True):
-                path, blob_sha = entries[place]
-                span = slice(start, start + len(self.layout.rows_of(file)))
-                start = span.stop
-                progress.advance(path)
-                yield build_document(
-                    *(path, blob_sha, record, dense[span], sparse[span]),
-                    *(self.context, self.document_context),
-                )
+                stop = start + len(self.layout.rows_of(file))
+                progress.advance(entries[place][0])
+                yield _Member(*entries[place], record, dense[start:stop], sparse.take(start, stop))
+                start = stop
 
     def build_skipped(
         self,
@@ -76,24 +103,32 @@ class DocumentBuilder:
                 progress.advance(path)
                 yield DocumentPoints(path, blob_sha, (), {}, self.document_context, reason)
 
-    def find_drifted(self, stored: Iterable[tuple[str, bytes]], known: Collection[str]) -> set[str]:
+    def find_drifted(
+        self, stored: Iterable[tuple[str, bytes]], known: Collection[str]
+    ) -> dict[str, list[int] | None]:
         """Return unchanged files of which a vector was moved by its neighbours.
 
         Args:
             stored: Path and ``DocumentState.vectors`` of what the store holds.
             known: Paths that are written anyway.
+
+        Returns:
+            Path → which of the file and its symbols moved, None where what the store holds is not
+            known.
         """
         files = {self.reader.entries[place][0]: file for file, place in self.layout}
         compared = ((p, vectors) for p, vectors in stored if p in files and p not in known)
-        drifted: set[str] = set()
+        drifted: dict[str, list[int] | None] = {}
         for some in batched(compared, _BATCH_FILES):
             vectors = self._take([files[path] for path, _ in some])
             start = 0
             for path, packed in some:
                 stop = start + len(self.layout.rows_of(files[path]))
                 old = unpack(packed, stop - start, ENCODER_DIM)
-                if old is None or not find_kept(old, vectors[start:stop]).all():
-                    drifted.add(path)
+                if old is None:
+                    drifted[path] = None
+                elif len(moved := np.flatnonzero(~find_kept(old, vectors[start:stop]))):
+                    drifted[path] = moved.tolist()
                 start = stop
         return drifted
 
@@ -104,7 +139,7 @@ class DocumentBuilder:
         return vectors
 
 
-def _make_sparse(paths: Sequence[str], records: Sequence[FileRecord]) -> Sequence[SparseVector]:
+def _make_sparse(paths: Sequence[str], records: Sequence[FileRecord]) -> SparseVectors:
     """Return the words of files and their symbols, one file after another."""
     terms = [
         make_document_terms(path, record.structure, record.text)

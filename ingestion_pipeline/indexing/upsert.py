@@ -183,11 +183,15 @@ class _UpsertStep:
         with RecordsReader(branch.records_path) as reader:
             wanted = set(changes.to_write)
             builder = DocumentBuilder(reader, layout, vectors, self._context, self._digest)
+            rows: dict[str, list[int]] = {}
             if passes_messages:
-                wanted |= builder.find_drifted(self._read_stored(moved), wanted)
-            self._progress.start(len(wanted), f"writing {branch.branch}")
+                drifted = builder.find_drifted(self._read_stored(moved), wanted)
+                rows = {path: found for path, found in drifted.items() if found is not None}
+                wanted |= drifted.keys() - rows.keys()
+            self._progress.start(len(wanted) + len(rows), f"writing {branch.branch}")
             documents = chain(
                 builder.build(wanted, self._progress),
+                builder.build_moved(rows, self._progress),
                 builder.build_skipped(read_skipped(branch), wanted, self._progress),
             )
             part = self._writer.write_documents(documents, changes.deleted)

@@ -50,7 +50,7 @@ class TrainingConfig(dg.Config):
 
 
 @dg.asset(
-    group_name="encoders",
+    group_name="ingestion",
     kinds={"git", "pytorch"},
     owners=["team:data-platform"],
     description=DESCRIPTION,

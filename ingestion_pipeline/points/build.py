@@ -1,7 +1,7 @@
 """The points of one branch out of its files' records and vectors."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,19 @@ class DocumentPoints:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class MovedPoints:
+    """Those points of an unchanged file whose vectors its neighbours moved.
+
+    Args:
+        document_id: Path.
+        points: The file says the same as before; so do its other points.
+    """
+
+    document_id: str
+    points: tuple[Point, ...]
+
+
 def hash_point(payload: Mapping[str, Any], sparse: SparseVector) -> str:
     """Return 24 hex digits over the stable payload and the words.
 
@@ -121,11 +134,44 @@ def build_document(
         context: What the points say alike.
         document_context: What they depend on besides the content, for the state.
     """
-    common, volatile = context.stable_payload(), context.volatile_payload()
-    source, branch = context.repository.source, context.branch
     points: list[Point] = []
     hashes: dict[str, str] = {}
-    for row, facts in enumerate(_describe_members(record)):
+    rows = range(len(sparse))
+    for point, stable in _build_points(path, blob_sha, record, rows, vectors, sparse, context):
+        points.append(point)
+        hashes[point.id] = hash_point(stable, point.sparse)
+    return DocumentPoints(path, blob_sha, tuple(points), hashes, document_context)
+
+
+def build_moved_points(
+    path: str,
+    blob_sha: str,
+    record: FileRecord,
+    rows: Iterable[int],
+    vectors: npt.NDArray[np.float32],
+    sparse: Sequence[SparseVector],
+    context: BranchContext,
+) -> MovedPoints:
+    """Return some of the points of one file; as ``build_document``, but only those rows."""
+    built = _build_points(path, blob_sha, record, rows, vectors, sparse, context)
+    return MovedPoints(path, tuple(point for point, _ in built))
+
+
+def _build_points(
+    path: str,
+    blob_sha: str,
+    record: FileRecord,
+    rows: Iterable[int],
+    vectors: npt.NDArray[np.float32],
+    sparse: Sequence[SparseVector],
+    context: BranchContext,
+) -> Iterator[tuple[Point, dict[str, Any]]]:
+    """Yield the points of those rows, each with the stable part of its payload."""
+    common, volatile = context.stable_payload(), context.volatile_payload()
+    source, branch = context.repository.source, context.branch
+    members = list(_describe_members(record))
+    for row in rows:
+        facts = members[row]
         stable = {
             **common,
             **facts,
@@ -134,10 +180,8 @@ def build_document(
             "blob_sha": blob_sha,
         }
         point_id = make_point_id(source, branch, path, facts["symbol"])
-        hashes[point_id] = hash_point(stable, sparse[row])
         dense = tuple(vectors[row].tolist())
-        points.append(Point(point_id, dense, sparse[row], {**stable, **volatile}))
-    return DocumentPoints(path, blob_sha, tuple(points), hashes, document_context)
+        yield Point(point_id, dense, sparse[row], {**stable, **volatile}), stable
 
 
 def _describe_members(record: FileRecord) -> Iterator[dict[str, Any]]:

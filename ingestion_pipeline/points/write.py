@@ -9,7 +9,7 @@ file vanish in between.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -21,7 +21,7 @@ from ingestion_pipeline.core.point_store import PointStore
 from ingestion_pipeline.core.points import Point, PointFilter, make_point_id
 from ingestion_pipeline.core.repositories import SourceId
 from ingestion_pipeline.core.state import DocumentState, IndexedBranch, StateStore
-from ingestion_pipeline.points.build import DocumentPoints
+from ingestion_pipeline.points.build import DocumentPoints, MovedPoints
 from ingestion_pipeline.points.drift import find_kept, quantize, unpack
 
 _T = TypeVar("_T")
@@ -96,20 +96,23 @@ class BranchWriter:
             self.state.commit_documents(self.source, self.branch, pending, [])
 
     def write_documents(
-        self, documents: Iterable[DocumentPoints], removed: Sequence[str] = ()
+        self, documents: Iterable[DocumentPoints | MovedPoints], removed: Sequence[str] = ()
     ) -> WriteCounts:
         """Make the store hold exactly these points for these documents.
 
         Args:
             documents: Those that are new or may have changed; one without points keeps its row and
-                loses the points it had.
+                loses the points it had. Of one whose points moved, the state knows the vectors.
             removed: Documents that are gone.
         """
         counts, done, batch = WriteCounts(), 0, _Batch()
         for some in batched(documents, _DOCUMENTS_PER_READ):
             known = self._read([document.document_id for document in some])
             for document in some:
-                _plan_document(document, known.get(document.document_id), batch, counts)
+                if isinstance(document, MovedPoints):
+                    _plan_moved(document, known[document.document_id], batch, counts)
+                else:
+                    _plan_document(document, known.get(document.document_id), batch, counts)
                 done += 1
                 if batch.size >= BATCH_POINTS:
                     self._write(batch)
@@ -269,6 +272,24 @@ def _plan_document(
     batch.upserts.extend(changed)
     batch.gone.extend(gone)
     batch.final.append(final)
+
+
+def _plan_moved(
+    document: MovedPoints, known: DocumentState, batch: _Batch, counts: WriteCounts
+) -> None:
+    dense = np.array([point.dense for point in document.points], np.float32)
+    rows = {point_id: row for row, point_id in enumerate(known.points)}
+    stored = unpack(known.vectors, len(rows), dense.shape[1])
+    if stored is None:
+        raise AssertionError(f"what the store holds of {document.document_id} is not known")
+    vectors = stored.copy()
+    vectors[[rows[point.id] for point in document.points]] = quantize(dense)
+    counts.changed += len(dense)
+    counts.unchanged += len(rows) - len(dense)
+    pending = {**known.points, **{point.id: PENDING for point in document.points}}
+    batch.announced.append(replace(known, content_hash=PENDING, points=pending, vectors=b""))
+    batch.upserts.extend(document.points)
+    batch.final.append(replace(known, vectors=vectors.tobytes()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,8 +43,8 @@ def test_train_use_and_go_back(home: CommandHome, offices: Path, others: Path) -
     said = " ".join(preview.split())
     assert "about 7 points to embed or compare and write" in said
     assert (
-        "main: the encoder changed from hashbag-1 to mine-1: from the collection code_hashbag-1 to "
-        "code_mine-1, which answers once every repository has moved."
+        "main: the encoder changed from codegraph-1 to mine-1: from the collection "
+        "code_codegraph-1 to code_mine-1, which answers once every repository has moved."
     ) in said
     assert "8 points (0 added, 8 changed" in home.run("sync")
     assert {point["encoder_version"] for point in home.read_points().values()} == {"mine-1"}
@@ -62,10 +62,10 @@ def test_searches_go_on_while_an_encoder_rolls_out(home: CommandHome, others: Pa
     home.run("track", KEY)
     other = home.run("track", "--path", others).split()[1]
     home.run("sync")
-    home.run("encoder", "use", "codegraph-1")
+    home.run("encoder", "use", "hashbag-1")
     home.run("sync", KEY)
     note = (
-        "Searches answer by hashbag-1 until all repositories have moved to codegraph-1: 1 of 2 "
+        "Searches answer by codegraph-1 until all repositories have moved to hashbag-1: 1 of 2 "
         f"have; missing: {other}."
     )
     for words, found in (("purr", KEY), ("mail", other)):
@@ -78,13 +78,13 @@ def test_searches_go_on_while_an_encoder_rolls_out(home: CommandHome, others: Pa
     said = home.run("search", "mail")
     assert f"{other}@" in said
     assert "Searches answer" not in said
-    assert home.run("encoder", "switch") == "Searches answer by codegraph-1 already.\n"
-    assert not (home.folder / ".data" / "qdrant" / "code_hashbag-1").exists()
+    assert home.run("encoder", "switch") == "Searches answer by hashbag-1 already.\n"
+    assert not (home.folder / ".data" / "qdrant" / "code_codegraph-1").exists()
 
-    home.run("encoder", "use", "hashbag-1")
+    home.run("encoder", "use", "codegraph-1")
     home.run("sync", KEY)
     said = home.run("encoder", "switch")
-    assert f"Searches answer by hashbag-1 now. Not found until they are synced: {other}." in said
+    assert f"Searches answer by codegraph-1 now. Not found until they are synced: {other}." in said
     assert f"{other}@" not in home.run("search", "mail")
     home.run("sync")
     assert f"{other}@" in home.run("search", "mail")
@@ -96,14 +96,14 @@ def test_points_of_another_encoder_are_refused(home: CommandHome) -> None:
     home.run("sync")
     store = EdgePointStore(home.folder / ".data" / "qdrant")
     where = PointFilter({"path": "README.md"})
-    [point] = store.scroll("code_hashbag-1", where, with_vectors=True)
+    [point] = store.scroll("code_codegraph-1", where, with_vectors=True)
     assert point.dense is not None
     assert point.sparse is not None
     payload = {**point.payload, "encoder_version": "foreign-1"}
-    store.upsert("code_hashbag-1", [Point(point.id, point.dense, point.sparse, payload)])
+    store.upsert("code_codegraph-1", [Point(point.id, point.dense, point.sparse, payload)])
     store.close()
     said = home.refuse("search", "purr readme octo")
-    assert f"{KEY} has points of the encoder foreign-1 among those of hashbag-1" in said
+    assert f"{KEY} has points of the encoder foreign-1 among those of codegraph-1" in said
     assert f"ingestion-pipeline sync {KEY} --full-reindex" in said
     home.run("sync", KEY, "--full-reindex")
     assert "src/purr.py" in home.run("search", "purr readme octo")
@@ -133,10 +133,10 @@ def test_a_choice_that_says_nothing_is_mended(home: CommandHome) -> None:
     folder = home.folder / ".data" / "encoders"
     folder.mkdir(parents=True)
     (folder / "in-use").write_bytes(b"\xff\x00")
-    advice = "ingestion-pipeline encoder use hashbag-1"
+    advice = "ingestion-pipeline encoder use codegraph-1"
     assert advice in home.refuse("encoder", "list")
-    assert "hashbag-1 is in use." in home.run(*advice.split()[1:])
-    assert re.search(r"hashbag-1 +│ yes", home.run("encoder", "list"))
+    assert "codegraph-1 is in use." in home.run(*advice.split()[1:])
+    assert re.search(r"codegraph-1 +│ yes", home.run("encoder", "list"))
 
 
 def test_an_encoder_is_not_trained_over(home: CommandHome, offices: Path, others: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_damaged_encoder_is_listed_as_such(home: CommandHome) -> None:
     shown = home.run("encoder", "list")
     assert "mine-1.npz is no whole file of encoder weights" in shown
     assert re.search(r"mine-1 +│ +│ damaged", shown)
-    assert re.search(r"hashbag-1 +│ yes", shown)
+    assert re.search(r"codegraph-1 +│ yes", shown)
 
 
 def test_a_repository_that_measures_nothing_is_refused(home: CommandHome, tmp_path: Path) -> None:

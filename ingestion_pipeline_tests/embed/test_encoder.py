@@ -50,7 +50,7 @@ print(hashlib.sha256(vectors).hexdigest())
 
 
 def test_version_and_golden_vectors(encoder: Encoder) -> None:
-    assert (encoder.version, ENCODER_VERSION) == ("hashbag-1", "hashbag-1")
+    assert (encoder.version, ENCODER_VERSION) == ("hashbag-1", "codegraph-1")
     assert encoder.dim == ENCODER_DIM == 256
     text = encoder.encode_text("parse http response")
     np.testing.assert_allclose(text[:8], GOLDEN_TEXT, atol=1e-5)

@@ -52,7 +52,7 @@ def test_what_is_damaged_is_not_used(tmp_path: Path) -> None:
     path = install_encoder(tmp_path, MINE)
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(
-        EncoderWeightsError, match=r"mine-1\.npz is no whole file.*encoder use hashbag-1"
+        EncoderWeightsError, match=r"mine-1\.npz is no whole file.*encoder use codegraph-1"
     ):
         use_encoder(tmp_path, "mine-1")
     assert read_in_use(tmp_path) == ENCODER_VERSION

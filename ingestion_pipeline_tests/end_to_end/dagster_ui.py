@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import TimeoutError as WaitedTooLongError
 
 _ARGUMENTS = [
     "--headless=new",
@@ -47,8 +48,12 @@ class DagsterUi:
         self.wait_for_text(ready_text)
 
     def wait_for_text(self, text: str) -> None:
-        """Wait until a text is visible."""
-        self.page.get_by_text(text).locator("visible=true").first.wait_for()
+        """Wait until a text is visible; where it never is, a picture shows what was instead."""
+        try:
+            self.page.get_by_text(text).locator("visible=true").first.wait_for()
+        except WaitedTooLongError:
+            self.screenshot("never-came")
+            raise
 
     def materialize(self, *partitions: str) -> None:
         """Launch partitions through the dialog of the asset's page."""

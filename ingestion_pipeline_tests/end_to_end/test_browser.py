@@ -86,3 +86,11 @@ def test_the_sensor_explains_itself(ui: DagsterUi, dev: DagsterDev) -> None:
     ui.screenshot("sensor")
     [tick, *_] = dev.get_sensor()["ticks"]
     assert tick["skipReason"].startswith("Nothing is tracked yet.")
+
+
+def test_another_encoder_shows_as_stale(ui: DagsterUi, dev: DagsterDev) -> None:
+    dev.deployment.run("ingestion-pipeline", "encoder", "use", "hashbag-1")
+    ui.open("/locations", "ingestion_pipeline")
+    ui.page.get_by_role("button", name="Reload").first.click()
+    ui.open("/assets/repository_points", "Latest materialization")
+    ui.screenshot("encoder-stale")

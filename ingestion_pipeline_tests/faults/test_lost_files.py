@@ -118,7 +118,7 @@ def test_each_work_file_lost_or_cut_short_before_the_upsert(scene: Scene, tmp_pa
         [branch] = embedded.parsed.cloned.branches
         # What the commits changed went into the relations.
         files = sorted(set(branch.folder.iterdir()) - {branch.commits_path})
-        assert len(files) == 7, files
+        assert len(files) == 10, files
         for file in files:
             whole = file.read_bytes()
             for ruin in (delete, truncate):

@@ -6,6 +6,8 @@ import dagster as dg
 import numpy as np
 
 from ingestion_pipeline.core.state import SyncStatus
+from ingestion_pipeline.embed.installed import use_encoder
+from ingestion_pipeline.embed.version import UNTRAINED
 from ingestion_pipeline.freshness.evidence import Action
 from ingestion_pipeline.orchestration.freshness_check import check_freshness
 from ingestion_pipeline.orchestration.run_facts import read_materializations
@@ -108,6 +110,7 @@ def test_a_second_run_writes_only_the_repositorys_own_point(
 
 
 def test_a_push_touches_only_what_changed(world: World, instance: dg.DagsterInstance) -> None:
+    use_encoder(world.services.encoders_path, UNTRAINED)  # moves no neighbours
     world.sync(instance)
     before, written = world.points(), len(world.store.upserted_ids)
     world.push({"src/new.py": "def meow():\n    pass\n", "src/voice.py": None})

@@ -108,7 +108,7 @@ def test_a_branch_that_moved_is_not_counted_where_another_still_is(
     world.host.push(KEY, "next", world.git.head(), "2026-01-31T12:00:00Z")
     world.track(instance, ("main", "next"))
     assert world.sync(instance).success
-    old, new = world.services.collection.name, "code_codegraph-1"
+    old, new = world.services.collection.name, "code_hashbag-1"
     world.store.ensure_collection(CollectionSpec(new, ENCODER_DIM))
     world.store.upsert(new, list(world.store.collections[old].values()))
     source = world.row.source

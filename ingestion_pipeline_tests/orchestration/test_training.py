@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from ingestion_pipeline.core.errors import EncoderWeightsError
+from ingestion_pipeline.embed import ENCODER_VERSION
 from ingestion_pipeline.embed.installed import install_encoder, read_in_use, use_encoder
 from ingestion_pipeline.orchestration.build import build_definitions
 from ingestion_pipeline.orchestration.partitions import ASSET_KEY
@@ -87,7 +88,7 @@ def test_an_encoder_is_trained_on_what_is_tracked(
     assert (shown.tags or {})["dagster/data_version"] == "mine-1"
     folder = world.services.encoders_path
     assert {path.name for path in folder.iterdir()} == {"mine-1.npz", "mine-1.png", "training.lock"}
-    assert read_in_use(folder) == "hashbag-1"
+    assert read_in_use(folder) == ENCODER_VERSION
 
     log = read_log(instance, result)
     assert f"Reading the history of {OFFICES}." in log
@@ -169,7 +170,7 @@ def test_another_encoder_is_another_code_version(world: World) -> None:
     install_encoder(world.services.encoders_path, make_trained_weights("mine-1"))
     assert get_code_version(build_definitions()) == before
     use_encoder(world.services.encoders_path, "mine-1")
-    assert get_code_version(build_definitions()) == before.replace("hashbag-1", "mine-1")
+    assert get_code_version(build_definitions()) == before.replace(ENCODER_VERSION, "mine-1")
 
 
 def get_code_version(definitions: dg.Definitions) -> str:

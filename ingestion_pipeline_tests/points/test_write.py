@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,8 @@ from ingestion_pipeline.core.points import (
 )
 from ingestion_pipeline.core.repositories import SourceId, SourceKind
 from ingestion_pipeline.core.state import IndexedBranch
-from ingestion_pipeline.points.build import DocumentPoints
+from ingestion_pipeline.points.build import DocumentPoints, MovedPoints
+from ingestion_pipeline.points.drift import quantize
 from ingestion_pipeline.points.write import (
     BranchWriter,
     WriteCounts,
@@ -138,6 +140,41 @@ def test_only_what_changed_is_written(before: Tree, after: Tree) -> None:
         unchanged=sum(old[k] == new[k] for k in old.keys() & new.keys()),
     )
     assert len(store.upserted_ids) - written == counts.added + counts.changed
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    moved=st.sets(st.integers(0, 3), min_size=1),
+    crash=st.tuples(st.none() | st.integers(0, 3), st.booleans()),
+)
+def test_points_that_moved_are_written_alone(
+    moved: set[int], crash: tuple[int | None, bool]
+) -> None:
+    store, state = make_store(), FakeStateStore()
+    points = [make_point("a.py", symbol, 0) for symbol in ("", "f", "g", "h")]
+    whole = DocumentPoints("a.py", "sha", tuple(points), {point.id: "0" for point in points})
+    make_writer(store, state).write_documents([whole])
+    written = len(store.upserted_ids)
+    turned = [replace(p, dense=(0.0, 1.0)) if i in moved else p for i, p in enumerate(points)]
+    plan = CrashPlan(crash[0], before=crash[1])
+    dying = CrashingProxy(store, plan, STORE_WRITES), CrashingProxy(state, plan, STATE_WRITES)
+    try:
+        part = MovedPoints("a.py", tuple(turned[place] for place in sorted(moved)))
+        counts = make_writer(*dying).write_documents([part])
+    except Crash:
+        make_writer(store, state).write_documents([replace(whole, points=tuple(turned))])
+    else:
+        assert counts == WriteCounts(changed=len(moved), unchanged=len(points) - len(moved))
+        assert set(store.upserted_ids[written:]) == {points[place].id for place in moved}
+    stored = {
+        point.id: point.dense
+        for point in store.scroll(COLLECTION, branch_filter(SOURCE, BRANCH), with_vectors=True)
+    }
+    assert stored == {point.id: point.dense for point in turned}
+    [document] = state.read_documents(SOURCE, BRANCH, ["a.py"]).values()
+    assert (document.content_hash, document.points) == ("sha", whole.hashes)
+    vectors = np.array([point.dense for point in turned], np.float32)
+    assert document.vectors == quantize(vectors).tobytes()
 
 
 def test_a_reader_never_sees_a_file_vanish_while_it_is_rewritten() -> None:
