@@ -178,8 +178,8 @@ class Settings(BaseSettings):
         default=None,
         description=(
             "Signs the webhooks that tell of jobs: whsec_ and base64 of 24 to 64 bytes. While it "
-            "is replaced, the old and the new one, separated by a comma. Unset: a job that asks for a "
-            "webhook is refused."
+            "is replaced, the old and the new one, separated by a comma. Unset: a job that asks "
+            "for a webhook is refused."
         ),
     )
     webhook_allowed_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
