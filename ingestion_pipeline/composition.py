@@ -13,6 +13,7 @@ from ingestion_pipeline.cache import ContentCache
 from ingestion_pipeline.core.clock import Clock, SystemClock
 from ingestion_pipeline.core.code import SourceFile, TreeEntry
 from ingestion_pipeline.core.code_host import CodeHost
+from ingestion_pipeline.core.errors import ConfigurationError
 from ingestion_pipeline.core.point_store import PointStore
 from ingestion_pipeline.core.points import CollectionSpec
 from ingestion_pipeline.core.repositories import SourceId, SourceKind, TrackedRepository
@@ -30,6 +31,7 @@ from ingestion_pipeline.indexing.record_cache import RecordCache, VectorCache
 from ingestion_pipeline.indexing.rollout import Rollout
 from ingestion_pipeline.indexing.rules import IndexRules
 from ingestion_pipeline.indexing.target import IndexTarget
+from ingestion_pipeline.notify.addresses import check_webhook_url
 from ingestion_pipeline.parse.grammars import get_parser_version
 from ingestion_pipeline.parse.limits import ParseLimits
 from ingestion_pipeline.parse.pool import ParsePool
@@ -44,6 +46,7 @@ SYSTEM_CLOCK = SystemClock()
 
 if TYPE_CHECKING:
     from ingestion_pipeline.embed.encoder import Encoder
+    from ingestion_pipeline.notify.sender import WebhookSender
     from ingestion_pipeline.training.tracked import TrackedHistories
 
 
@@ -238,6 +241,25 @@ class Services:
         rows = self.state.list_repositories()
         return TrackedHistories(rows, self.hosts, self.open_history, tell)
 
+    def check_webhook(self, url: str) -> None:
+        """Pass when a job may promise a webhook to this URL.
+
+        Raises:
+            ConfigurationError: Webhooks cannot be signed, so none are sent.
+            WebhookUrlError: The URL is malformed, or may not be reached.
+        """
+        get_signing_secret(self.settings)
+        check_webhook_url(url, self.settings.webhook_allowed_networks)
+
+    @cached_property
+    def webhook_sender(self) -> "WebhookSender":
+        """Signs and sends webhooks; a ``ConfigurationError`` where no secret is set."""
+        from ingestion_pipeline.notify.sender import WebhookSender
+        from ingestion_pipeline.notify.signing import WebhookSigner
+
+        signer = WebhookSigner(get_signing_secret(self.settings))
+        return WebhookSender(signer, self.settings.webhook_allowed_networks)
+
     def close(self) -> None:
         """Close what was opened; the caches are brought back to their size."""
         for name in ("store", "state"):
@@ -264,6 +286,20 @@ def open_services(settings: Settings) -> Iterator[Services]:
 def get_fingerprint(encoder_version: str = ENCODER_VERSION) -> str:
     """Return what identifies the pipeline: points written under another one are stale."""
     return f"parser-{get_parser_version()}_encoder-{encoder_version}_points-{POINTS_VERSION}"
+
+
+def get_signing_secret(settings: Settings) -> str:
+    """Return what webhooks are signed with.
+
+    Raises:
+        ConfigurationError: It is not set; nothing is ever sent unsigned.
+    """
+    if settings.webhook_signing_secret is None:
+        raise ConfigurationError(
+            "Webhooks are off, as nothing can be signed: INGESTION_WEBHOOK_SIGNING_SECRET is not "
+            "set. Make one with: echo whsec_$(openssl rand -base64 32)"
+        )
+    return settings.webhook_signing_secret.get_secret_value()
 
 
 def build_point_store(settings: Settings) -> PointStore:

@@ -8,10 +8,19 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, ValidationError, field_validator
+from pydantic import (
+    AnyHttpUrl,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ingestion_pipeline.core.errors import ConfigurationError
+from ingestion_pipeline.notify.signing import parse_signing_secrets
 
 MEBIBYTE = 1024 * 1024
 
@@ -165,6 +174,36 @@ class Settings(BaseSettings):
         description="When the nightly reconciliation runs (cron, UTC).",
     )
 
+    webhook_signing_secret: SecretStr | None = Field(
+        default=None,
+        description=(
+            "Signs the webhooks that tell of jobs: whsec_ and base64 of 24 to 64 bytes. While it "
+            "is replaced, the old and the new one, separated by a comma. Unset: a job that asks "
+            "for a webhook is refused."
+        ),
+    )
+    webhook_allowed_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        default=(),
+        description=(
+            "Networks, as 10.1.0.0/16, that webhooks may be sent to though they are not public, "
+            "separated by commas."
+        ),
+    )
+
+    @field_validator("webhook_signing_secret")
+    @classmethod
+    def _check_signing_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_signing_secrets(value.get_secret_value())
+        return value
+
+    @field_validator("webhook_allowed_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
     @field_validator("allowed_hosts", mode="before")
     @classmethod
     def _split_hosts(cls, value: object) -> object:
@@ -212,7 +251,7 @@ def load_settings() -> Settings:
         return Settings(_env_file=find_project_root() / ".env")  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
         problems = "; ".join(
-            f"INGESTION_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            f"INGESTION_{str(item['loc'][0]).upper()}: {item['msg']}"
             for item in error.errors(include_input=False, include_url=False)
         )
         raise ConfigurationError(f"The settings do not fit. {problems}.") from None

@@ -14,11 +14,13 @@ from ingestion_pipeline.settings import Settings, find_project_root, load_settin
 
 PROJECT_ROOT = Path(__file__).parents[1]
 SECRET = "sesame-that-nobody-may-read"
+SIGNING_SECRET = f"whsec_{'a' * 44}"
 SECRETS = {
     "database_url": f"postgresql://ada:{SECRET}@localhost/ingestion",
     "github_token": SECRET,
     "github_webhook_secret": SECRET,
     "qdrant_api_key": SECRET,
+    "webhook_signing_secret": f"{SIGNING_SECRET},whsec_{'b' * 44}",
 }
 
 
@@ -62,7 +64,7 @@ def test_secrets_are_in_no_form_of_the_settings(monkeypatch: pytest.MonkeyPatch)
         settings.model_dump_json(),
         json.dumps(settings.model_dump(), default=str),
     ]
-    assert not [text for text in shown if SECRET in text]
+    assert not [text for text in shown if SECRET in text or SIGNING_SECRET in text]
     assert settings.github_token is not None
     assert settings.github_token.get_secret_value() == SECRET
 
@@ -79,6 +81,10 @@ def test_secrets_are_in_no_form_of_the_settings(monkeypatch: pytest.MonkeyPatch)
         ("device", SECRET),
         ("collection", f"Code {SECRET}"),
         ("allow_local_repositories", SECRET),
+        ("webhook_signing_secret", SECRET),
+        ("webhook_signing_secret", f"{SIGNING_SECRET},whsec_{SECRET}"),
+        ("webhook_allowed_networks", f"10.0.0.0/8,{SECRET}"),
+        ("webhook_allowed_networks", "10.0.0.1/8"),
     ],
 )
 def test_an_error_names_the_variable_and_never_shows_the_value(
@@ -132,6 +138,12 @@ def test_allowed_hosts_are_split_at_commas(
 ) -> None:
     monkeypatch.setenv("INGESTION_ALLOWED_HOSTS", text)
     assert load_settings().allowed_hosts == hosts
+
+
+def test_allowed_networks_are_split_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGESTION_WEBHOOK_ALLOWED_NETWORKS", " 10.0.0.0/8, fd00::/8,192.0.2.1 ")
+    found = [str(network) for network in load_settings().webhook_allowed_networks]
+    assert found == ["10.0.0.0/8", "fd00::/8", "192.0.2.1/32"]
 
 
 def test_the_root_is_the_nearest_dagster_yaml_upwards(

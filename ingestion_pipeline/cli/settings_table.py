@@ -54,7 +54,7 @@ def _name_type(annotation: Any) -> str:
 def _show_default(name: str, field: FieldInfo) -> str:
     if name in _FOUND:
         return _FOUND[name]
-    if field.default is None or field.default is PydanticUndefined:
+    if field.default in (None, PydanticUndefined, ()):
         return ""
     if isinstance(field.default, tuple):
         return f"`{','.join(field.default)}`"

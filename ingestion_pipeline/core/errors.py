@@ -7,6 +7,7 @@
     │   ├── HostUnavailableError        network, 5xx, time-outs of a code host
     │   ├── RateLimitedError            403/429 with a reset time
     │   ├── PointStoreUnavailableError  time-outs, 429 and 5xx of the point store
+    │   ├── WebhookFailedError          a receiver of webhooks did not answer
     │   └── RepositoryBusyError         another run holds this repository
     └── PermanentError                  a person has to change something first
         ├── ConfigurationError          a setting is missing, malformed or not allowed
@@ -21,6 +22,7 @@
         ├── RepositoryLimitError        too large, or fetching took too long
         ├── InvalidRepositoryNameError  malformed name or URL
         ├── InvalidQueryError           a search that cannot be answered as it was asked
+        ├── WebhookUrlError             a webhook's URL is malformed, or may not be reached
         ├── StoreMismatchError          the collection has another layout than this version needs
         ├── EncoderMismatchError        points of another encoder than the query's
         ├── EncoderWeightsError         a file of weights is missing, damaged or another's
@@ -63,6 +65,10 @@ class RateLimitedError(TransientError):
 
 class PointStoreUnavailableError(TransientError):
     """The point store timed out or answered 429 or 5xx, our own retries included."""
+
+
+class WebhookFailedError(TransientError):
+    """A receiver of webhooks could not be reached, or did not answer as HTTP wants it."""
 
 
 class RepositoryBusyError(TransientError):
@@ -115,6 +121,10 @@ class InvalidRepositoryNameError(PermanentError):
 
 class InvalidQueryError(PermanentError):
     """A search that cannot be answered as it was asked: no words, an unknown or unclear symbol."""
+
+
+class WebhookUrlError(PermanentError):
+    """The URL of a webhook is malformed, or leads where no webhook may go."""
 
 
 class StoreMismatchError(PermanentError):

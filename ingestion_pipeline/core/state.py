@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from ingestion_pipeline.core.deliveries import DeliveryStore
 from ingestion_pipeline.core.relations import FileRelations
 from ingestion_pipeline.core.repositories import (
     HostedRepository,
@@ -320,7 +321,7 @@ class StateStore(ABC):
     def bump_source(self, source: SourceId, at: datetime) -> None:
         """Note that a source changed, so that the next check asks about it first."""
 
-    # -- progress, history and locks
+    # -- progress and history
 
     @abstractmethod
     def set_progress(self, progress: SyncProgress) -> None:
@@ -341,6 +342,15 @@ class StateStore(ABC):
     @abstractmethod
     def list_syncs(self, partition_key: str | None = None, limit: int = 10) -> list[SyncRecord]:
         """Return the newest lines first."""
+
+    # -- webhooks
+
+    @property
+    @abstractmethod
+    def deliveries(self) -> DeliveryStore:
+        """The webhooks to be sent, in the same database; it closes with this store."""
+
+    # -- locks
 
     @abstractmethod
     def lock_source(self, name: str) -> AbstractContextManager[None]:

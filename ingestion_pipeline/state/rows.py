@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, Table, and_
 
+from ingestion_pipeline.core.deliveries import Delivery
 from ingestion_pipeline.core.repositories import (
     HostedRepository,
     RepositoryStatus,
@@ -236,3 +238,14 @@ def read_progress(row: RowMapping) -> SyncProgress:
         current=row["current"],
         updated_at=row["updated_at"],
     )
+
+
+def delivery_columns(delivery: Delivery) -> dict[str, Any]:
+    """Return the columns of a webhook."""
+    columns = {item.name: getattr(delivery, item.name) for item in fields(Delivery)}
+    return {**columns, "last_error": clean_text(delivery.last_error)}
+
+
+def read_delivery(row: RowMapping) -> Delivery:
+    """Return the webhook of a row."""
+    return Delivery(**row)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
+from ingestion_pipeline.core.deliveries import DeliveryStore
 from ingestion_pipeline.core.relations import FileRelations
 from ingestion_pipeline.core.repositories import (
     HostedRepository,
@@ -28,6 +29,7 @@ from ingestion_pipeline.state import progress as progress_rows
 from ingestion_pipeline.state import relations as relation_rows
 from ingestion_pipeline.state import schedules as schedule_rows
 from ingestion_pipeline.state.database_url import is_sqlite
+from ingestion_pipeline.state.deliveries import SqlDeliveryStore
 from ingestion_pipeline.state.engine import begin_transaction
 from ingestion_pipeline.state.locks import hold_advisory_lock, hold_file_lock
 
@@ -231,6 +233,11 @@ class SqlStateStore(StateStore):
         """Return the newest lines first; a renamed repository's older ones are among its own."""
         with self._reading() as connection:
             return history.list_newest(connection, partition_key, limit)
+
+    @property
+    def deliveries(self) -> DeliveryStore:
+        """The webhooks to be sent, over the same connections."""
+        return SqlDeliveryStore(self._engine)
 
     def lock_source(self, name: str) -> AbstractContextManager[None]:
         """Hold a lock of this name; see ``locks`` for what it rests on."""

@@ -180,6 +180,26 @@ check_schedules = Table(
     Column("bumped_at", UtcDateTime),
 )
 
+# An outbox: written before anything is sent. Rows stay, as those of the history do.
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    _text("delivery_id", primary_key=True),
+    _text("job_id"),
+    _text("url"),
+    _text("event"),
+    _text("body"),
+    Column("created_at", UtcDateTime, nullable=False),
+    _count("attempts"),
+    Column("next_attempt_at", UtcDateTime),
+    Column("delivered_at", UtcDateTime),
+    Column("dead_at", UtcDateTime),
+    _text("last_error"),
+    Index(None, "job_id"),
+    Index(None, "created_at"),
+    Index(None, "next_attempt_at"),
+)
+
 sync_progress = Table(
     "sync_progress",
     metadata,

@@ -1,9 +1,15 @@
-"""Insert-or-replace, the one statement that SQLAlchemy spells differently per database."""
+"""Insert-or-else, the one statement that SQLAlchemy spells differently per database."""
 
 from collections.abc import Collection
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
+
+
+def build_insert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
+    """Return an INSERT of the connection's dialect, which knows what to do on a conflict."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    return insert(table)
 
 
 def build_upsert(
@@ -19,8 +25,7 @@ def build_upsert(
         table: Where to.
         keep: Columns that stay as they are in a row that is there.
     """
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(table)
+    statement = build_insert(connection, table)
     replaced = {
         column.name: statement.excluded[column.name]
         for column in table.columns

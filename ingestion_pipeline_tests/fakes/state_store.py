@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
+from ingestion_pipeline.core.deliveries import DeliveryStore
 from ingestion_pipeline.core.errors import (
     ConfigurationError,
     RepositoryBusyError,
@@ -27,6 +28,7 @@ from ingestion_pipeline.core.state import (
     SyncProgress,
     SyncRecord,
 )
+from ingestion_pipeline_tests.fakes.delivery_store import FakeDeliveryStore
 
 Documents = Mapping[tuple[SourceId, str], Sequence[DocumentState]]
 
@@ -55,6 +57,7 @@ class FakeStateStore(StateStore):
         self._schedules = dict(schedules or {})
         self._progress: dict[str, SyncProgress] = {}
         self._relations: dict[tuple[SourceId, str], FileRelations] = {}
+        self._deliveries = FakeDeliveryStore()
         self._held: set[str] = set()
         self._closed = False
 
@@ -287,6 +290,10 @@ class FakeStateStore(StateStore):
             ]
         lines.sort(key=lambda line: line.run_id)
         return sorted(lines, key=lambda line: line.started_at, reverse=True)[:limit]
+
+    @property
+    def deliveries(self) -> DeliveryStore:
+        return self._deliveries
 
     @contextmanager
     def lock_source(self, name: str) -> Iterator[None]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ingestion_pipeline.core.deliveries import Delivery
 from ingestion_pipeline.core.relations import FileRelations, FileWords
 from ingestion_pipeline.core.repositories import (
     HostedRepository,
@@ -97,3 +98,17 @@ def make_relations(paths: list[str]) -> FileRelations:
             np.array([1, 70_000], np.int64),
         ),
     )
+
+
+def make_waiting(delivery_id: str = "msg_1", minutes: int = 0, **changes: Any) -> Delivery:
+    """Return a delivery that was added, and became due, so long after noon."""
+    at = NOON + timedelta(minutes=minutes)
+    values: dict[str, Any] = {
+        "job_id": "job 1",
+        "url": "https://example.com/hook?key=é",
+        "event": "sync.completed",
+        "body": '{"type":"sync.completed"}',
+        "created_at": at,
+        "next_attempt_at": at,
+    }
+    return Delivery(delivery_id, **{**values, **changes})
