@@ -90,7 +90,8 @@ def test_the_sensor_explains_itself(ui: DagsterUi, dev: DagsterDev) -> None:
 
 def test_another_encoder_shows_as_stale(ui: DagsterUi, dev: DagsterDev) -> None:
     dev.deployment.run("ingestion-pipeline", "encoder", "use", "hashbag-1")
-    ui.open("/locations", "ingestion_pipeline")
-    ui.page.get_by_role("button", name="Reload").first.click()
-    ui.open("/assets/repository_points", "Latest materialization")
+    ui.open("/asset-groups", "repository_points")
+    ui.page.get_by_role("button", name="Reload definitions").click()
+    ui.wait_for_text("Definitions reloaded")
+    ui.open_partition(SMALL[0], "Unsynced")
     ui.screenshot("encoder-stale")
