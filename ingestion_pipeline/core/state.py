@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from ingestion_pipeline.core.deliveries import DeliveryStore
+from ingestion_pipeline.core.jobs import JobStore
 from ingestion_pipeline.core.relations import FileRelations
 from ingestion_pipeline.core.repositories import (
     HostedRepository,
@@ -344,6 +345,11 @@ class StateStore(ABC):
         """Return the newest lines first."""
 
     # -- webhooks
+
+    @property
+    @abstractmethod
+    def jobs(self) -> JobStore:
+        """The syncs that somebody asked for, in the same database."""
 
     @property
     @abstractmethod

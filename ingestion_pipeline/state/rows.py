@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, RowMapping, Table, and_
 
 from ingestion_pipeline.core.deliveries import Delivery
+from ingestion_pipeline.core.jobs import Job, JobStatus
 from ingestion_pipeline.core.repositories import (
     HostedRepository,
     RepositoryStatus,
@@ -249,3 +250,18 @@ def delivery_columns(delivery: Delivery) -> dict[str, Any]:
 def read_delivery(row: RowMapping) -> Delivery:
     """Return the webhook of a row."""
     return Delivery(**row)
+
+
+def job_columns(job: Job) -> dict[str, Any]:
+    """Return the columns of a job."""
+    names = (item.name for item in fields(Job) if item.name != "source")
+    columns = {name: getattr(job, name) for name in names}
+    ended_as = job.ended_as.value if job.ended_as else None
+    return {**columns, **source_columns(job.source), "ended_as": ended_as}
+
+
+def read_job(row: RowMapping) -> Job:
+    """Return the job of a row."""
+    columns = {item.name: row[item.name] for item in fields(Job) if item.name != "source"}
+    ended_as = JobStatus(row["ended_as"]) if row["ended_as"] else None
+    return Job(**{**columns, "source": source_of(row), "ended_as": ended_as})

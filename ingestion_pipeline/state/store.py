@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 
 from ingestion_pipeline.core.deliveries import DeliveryStore
+from ingestion_pipeline.core.jobs import JobStore
 from ingestion_pipeline.core.relations import FileRelations
 from ingestion_pipeline.core.repositories import (
     HostedRepository,
@@ -31,6 +32,7 @@ from ingestion_pipeline.state import schedules as schedule_rows
 from ingestion_pipeline.state.database_url import is_sqlite
 from ingestion_pipeline.state.deliveries import SqlDeliveryStore
 from ingestion_pipeline.state.engine import begin_transaction
+from ingestion_pipeline.state.jobs import SqlJobStore
 from ingestion_pipeline.state.locks import hold_advisory_lock, hold_file_lock
 
 
@@ -233,6 +235,11 @@ class SqlStateStore(StateStore):
         """Return the newest lines first; a renamed repository's older ones are among its own."""
         with self._reading() as connection:
             return history.list_newest(connection, partition_key, limit)
+
+    @property
+    def jobs(self) -> JobStore:
+        """The syncs that somebody asked for, in the same database."""
+        return SqlJobStore(self._engine)
 
     @property
     def deliveries(self) -> DeliveryStore:

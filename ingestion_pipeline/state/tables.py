@@ -200,6 +200,46 @@ webhook_deliveries = Table(
     Index(None, "next_attempt_at"),
 )
 
+# An outbox, too: a row is written before its run exists. Rows stay.
+sync_jobs = Table(
+    "sync_jobs",
+    metadata,
+    _text("job_id", primary_key=True),
+    _text("source_kind"),
+    _text("source_id"),
+    _text("partition_key"),
+    _text("options"),
+    _text("requested_by"),
+    _text("idempotency_key"),
+    _text("request_digest"),
+    _text("webhook_url"),
+    Column("accepted_at", UtcDateTime, nullable=False),
+    Column("dispatched_at", UtcDateTime),
+    Column("started_at", UtcDateTime),
+    Column("cancel_asked_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("ended_as", Text),
+    _text("error"),
+    Index(None, "accepted_at"),
+)
+
+# One at a time per repository; what was asked to end does not keep out what replaces it.
+Index(
+    "uq_sync_jobs_active",
+    sync_jobs.c.source_kind,
+    sync_jobs.c.source_id,
+    unique=True,
+    sqlite_where=text("ended_at IS NULL AND cancel_asked_at IS NULL"),
+    postgresql_where=text("ended_at IS NULL AND cancel_asked_at IS NULL"),
+)
+Index(
+    "uq_sync_jobs_idempotency_key",
+    sync_jobs.c.idempotency_key,
+    unique=True,
+    sqlite_where=text("idempotency_key <> ''"),
+    postgresql_where=text("idempotency_key <> ''"),
+)
+
 sync_progress = Table(
     "sync_progress",
     metadata,

@@ -12,6 +12,7 @@ from ingestion_pipeline.core.errors import (
     RepositoryBusyError,
     RepositoryNotTrackedError,
 )
+from ingestion_pipeline.core.jobs import JobStore
 from ingestion_pipeline.core.relations import FileRelations
 from ingestion_pipeline.core.repositories import (
     HostedRepository,
@@ -29,6 +30,7 @@ from ingestion_pipeline.core.state import (
     SyncRecord,
 )
 from ingestion_pipeline_tests.fakes.delivery_store import FakeDeliveryStore
+from ingestion_pipeline_tests.fakes.job_store import FakeJobStore
 
 Documents = Mapping[tuple[SourceId, str], Sequence[DocumentState]]
 
@@ -58,6 +60,7 @@ class FakeStateStore(StateStore):
         self._progress: dict[str, SyncProgress] = {}
         self._relations: dict[tuple[SourceId, str], FileRelations] = {}
         self._deliveries = FakeDeliveryStore()
+        self._jobs = FakeJobStore()
         self._held: set[str] = set()
         self._closed = False
 
@@ -290,6 +293,10 @@ class FakeStateStore(StateStore):
             ]
         lines.sort(key=lambda line: line.run_id)
         return sorted(lines, key=lambda line: line.started_at, reverse=True)[:limit]
+
+    @property
+    def jobs(self) -> JobStore:
+        return self._jobs
 
     @property
     def deliveries(self) -> DeliveryStore:
