@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import (
+    AliasChoices,
     AnyHttpUrl,
     Field,
     IPvAnyNetwork,
@@ -46,7 +47,11 @@ class Settings(BaseSettings):
     """What can be set; each field is the variable ``INGESTION_<NAME>``."""
 
     model_config = SettingsConfigDict(
-        env_prefix="INGESTION_", env_ignore_empty=True, extra="ignore", validate_default=True
+        env_prefix="INGESTION_",
+        env_ignore_empty=True,
+        extra="ignore",
+        validate_default=True,
+        populate_by_name=True,
     )
 
     home: Path = Field(
@@ -145,6 +150,23 @@ class Settings(BaseSettings):
         default="auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
         description="Where the encoder runs: auto, cpu, cuda or cuda:N.",
+    )
+
+    max_queued_jobs: int = Field(
+        default=10, gt=0, description="Most syncs asked for over HTTP that may wait at a time."
+    )
+    job_ttl_seconds: float = Field(
+        default=24 * 3600,
+        gt=0,
+        description="A sync asked for over HTTP that waited longer is skipped.",
+    )
+    admin_token: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("INGESTION_ADMIN_TOKEN", "PHAROS_ADMIN_TOKEN"),
+        description=(
+            "Bearer token of HTTP requests that change something; two separated by a comma while "
+            "one replaces the other. `PHAROS_ADMIN_TOKEN` is read too."
+        ),
     )
 
     sensor_interval_seconds: int = Field(

@@ -1,17 +1,22 @@
 """The application: its routes, and what errors look like to callers."""
 
-import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 
+import dagster as dg
 from fastapi import FastAPI, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
+from ingestion_pipeline.api.auth import TokenCheck
+from ingestion_pipeline.api.jobs import JobDoor, explain_in_progress, make_job_router
+from ingestion_pipeline.api.keeper import JobKeeper
+from ingestion_pipeline.api.problems import add_problem_handlers
 from ingestion_pipeline.api.webhooks import make_webhook_router
 from ingestion_pipeline.composition import Services
-from ingestion_pipeline.core.errors import TransientError
-
-_logger = logging.getLogger(__name__)
+from ingestion_pipeline.core.jobs import JobInProgressError
 
 
 class RunProgress(BaseModel):
@@ -34,15 +39,28 @@ class Health(BaseModel):
     status: str = "ok"
 
 
-def make_app(services: Services) -> FastAPI:
+def make_app(services: Services, instance: dg.DagsterInstance) -> FastAPI:
     """Return the application over services that stay open as long as it does.
+
+    While it is up it tends the jobs.
 
     Args:
         services: Its state store is opened here, once for all threads.
+        instance: Dagster's, of the same project.
     """
     state = services.state
-    app = FastAPI(title="ingestion_pipeline", docs_url=None, redoc_url=None)
+    keeper = JobKeeper(services, instance)
+    door = JobDoor(services, instance, keeper.wake)
+
+    @asynccontextmanager
+    async def keep(_app: FastAPI) -> AsyncIterator[None]:
+        with keeper.working():
+            yield
+
+    app = FastAPI(title="ingestion_pipeline", docs_url=None, redoc_url=None, lifespan=keep)
     app.include_router(make_webhook_router(services))
+    app.include_router(make_job_router(door, TokenCheck(services.settings)))
+    add_problem_handlers(app)
 
     @app.get("/api/v1/runs/{run_id}/progress")
     def read_progress(run_id: str) -> RunProgress:
@@ -57,11 +75,8 @@ def make_app(services: Services) -> FastAPI:
         """Say that this process answers; nothing else is asked."""
         return Health()
 
-    @app.exception_handler(TransientError)
-    async def explain_transient(_request: Request, error: TransientError) -> JSONResponse:
-        # The message names hosts and databases, which are nobody's business outside.
-        _logger.warning("A request could not be answered: %s", error)
-        detail = "This is a passing trouble. Try again."
-        return JSONResponse({"detail": detail}, 503, {"Retry-After": "10"})
+    @app.exception_handler(JobInProgressError)
+    async def explain_in_progress_job(_request: Request, error: JobInProgressError) -> JSONResponse:
+        return await run_in_threadpool(explain_in_progress, door, error)
 
     return app

@@ -1,8 +1,11 @@
 """``ingestion-pipeline serve``: the HTTP door."""
 
+import ipaddress
+
 import click
 
 from ingestion_pipeline.cli.opening import console, open_command
+from ingestion_pipeline.core.errors import ConfigurationError
 
 # Each may hold a payload of 25 MB that nobody has verified yet.
 _MOST_CONNECTIONS = 64
@@ -18,21 +21,34 @@ _MOST_CONNECTIONS = 64
     help="Port to listen on; 0 for any that is free.",
 )
 def serve(host: str, port: int) -> None:
-    """Serve HTTP: GitHub's push webhook, the progress of runs, /healthz."""
+    """Serve HTTP: syncs to queue, watch and cancel, GitHub's push webhook, /healthz."""
     # 0.4 s that no other command should pay for.
     import uvicorn
 
     from ingestion_pipeline.api.app import make_app
+    from ingestion_pipeline.orchestration.instance import open_instance
 
-    with open_command() as services:
+    with open_command() as services, open_instance(services.settings) as instance:
+        if services.settings.admin_token is None and not _is_loopback(host):
+            raise ConfigurationError(
+                f"Without INGESTION_ADMIN_TOKEN whoever reaches {host} could start syncs. Set it, "
+                "or listen on 127.0.0.1."
+            )
         if services.settings.github_webhook_secret is None:
             console.print(
                 "Webhooks are refused until INGESTION_GITHUB_WEBHOOK_SECRET is set.", style="yellow"
             )
         uvicorn.run(
-            make_app(services),
+            make_app(services, instance),
             host=host,
             port=port,
             limit_concurrency=_MOST_CONNECTIONS,
             server_header=False,
         )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

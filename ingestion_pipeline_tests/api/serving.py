@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import dagster as dg
 import httpx
 import uvicorn
 
@@ -13,10 +14,10 @@ from ingestion_pipeline.composition import Services
 
 
 @contextmanager
-def serve(services: Services) -> Iterator[httpx.Client]:
+def serve(services: Services, instance: dg.DagsterInstance) -> Iterator[httpx.Client]:
     """Yield a client of a server that is up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(make_app(services), log_config=None, ws="none")
+        config = uvicorn.Config(make_app(services, instance), log_config=None, ws="none")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

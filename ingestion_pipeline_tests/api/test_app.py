@@ -48,8 +48,8 @@ def quiet(world: World) -> World:
 
 
 @pytest.fixture
-def client(quiet: World) -> Iterator[httpx.Client]:
-    with serve(quiet.services) as opened:
+def client(quiet: World, instance: dg.DagsterInstance) -> Iterator[httpx.Client]:
+    with serve(quiet.services, instance) as opened:
         yield opened
 
 
@@ -206,9 +206,11 @@ def test_a_payload_over_the_cap_is_refused(client: httpx.Client, quiet: World) -
 
 
 @pytest.mark.parametrize("secret", [None, ""])
-def test_without_a_secret_webhooks_are_off(quiet: World, secret: str | None) -> None:
+def test_without_a_secret_webhooks_are_off(
+    quiet: World, instance: dg.DagsterInstance, secret: str | None
+) -> None:
     set_secret(quiet, secret)
-    with serve(quiet.services) as client:
+    with serve(quiet.services, instance) as client:
         answer = deliver(client, make_payload(), signature=sign(make_payload(), secret or ""))
         assert answer.status_code == 503
         assert "INGESTION_GITHUB_WEBHOOK_SECRET" in answer.json()["detail"]
@@ -244,9 +246,9 @@ class BusyStateStore(FakeStateStore):
         raise TransientError("The state database at db.internal is busy.")
 
 
-def test_a_passing_trouble_names_no_names(quiet: World) -> None:
+def test_a_passing_trouble_names_no_names(quiet: World, instance: dg.DagsterInstance) -> None:
     quiet.services.state = BusyStateStore()
-    with serve(quiet.services) as client:
+    with serve(quiet.services, instance) as client:
         answer = client.get("/api/v1/runs/run-1/progress")
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "10"

@@ -1,0 +1,93 @@
+"""What errors look like to callers: RFC 9457 problem documents, ``detail`` as clients expect it."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from ingestion_pipeline.core.errors import (
+    ConfigurationError,
+    IngestionError,
+    InvalidRepositoryNameError,
+    RepositoryNotTrackedError,
+    RepositoryUnavailableError,
+    TransientError,
+    WebhookUrlError,
+)
+from ingestion_pipeline.core.jobs import IdempotencyConflictError, QueueFullError
+
+_logger = logging.getLogger(__name__)
+
+_RETRY_SECONDS = "10"
+_STATUSES: dict[type[IngestionError], int] = {
+    IdempotencyConflictError: 422,
+    WebhookUrlError: 422,
+    InvalidRepositoryNameError: 400,
+    RepositoryNotTrackedError: 404,
+    RepositoryUnavailableError: 404,
+    ConfigurationError: 422,
+}
+
+
+def make_problem(
+    status: int,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> JSONResponse:
+    """Return a problem document; further members stand beside ``detail``."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        **members,
+    }
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Make every error of ours, and of FastAPI's, a problem document."""
+
+    @app.exception_handler(StarletteHTTPException)
+    async def explain_http(_request: Request, error: HTTPException) -> JSONResponse:
+        return make_problem(error.status_code, str(error.detail), headers=error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def explain_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [
+            {"field": ".".join(str(part) for part in item["loc"][1:]), "message": item["msg"]}
+            for item in error.errors()
+        ]
+        detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
+        return make_problem(422, detail, errors=errors)
+
+    @app.exception_handler(QueueFullError)
+    async def explain_full(_request: Request, error: QueueFullError) -> JSONResponse:
+        return make_problem(
+            429,
+            str(error),
+            headers={"Retry-After": _RETRY_SECONDS},
+            queue_size=error.queue_size,
+            max_queue_size=error.max_queue_size,
+        )
+
+    @app.exception_handler(IngestionError)
+    async def explain_ours(_request: Request, error: IngestionError) -> JSONResponse:
+        for kind, status in _STATUSES.items():
+            if isinstance(error, kind):
+                return make_problem(status, str(error))
+        raise error
+
+    @app.exception_handler(TransientError)
+    async def explain_transient(_request: Request, error: TransientError) -> JSONResponse:
+        # The message names hosts and databases, which are nobody's business outside.
+        _logger.warning("A request could not be answered: %s", error)
+        detail = "This is a passing trouble. Try again."
+        return make_problem(503, detail, headers={"Retry-After": _RETRY_SECONDS})

@@ -1,0 +1,271 @@
+"""Jobs and their Dagster runs: hand over, look, end.
+
+A job's run has the job's id, so that handing it over twice makes one run. Dagster's own retries of
+a run that was killed have other ids and the same tag; the newest of them says how the job is.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+
+import dagster as dg
+from dagster import DagsterRunStatus as Status
+from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.errors import DagsterRunAlreadyExists
+from dagster._core.origin import (
+    DEFAULT_DAGSTER_ENTRY_POINT,
+    JobPythonOrigin,
+    RepositoryPythonOrigin,
+)
+from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.storage.tags import MAX_RETRIES_TAG, WILL_RETRY_TAG
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+
+from ingestion_pipeline.composition import Services
+from ingestion_pipeline.core.errors import ConfigurationError, RepositoryBusyError
+from ingestion_pipeline.core.jobs import Job, JobStatus
+from ingestion_pipeline.indexing.rules import SyncOptions
+from ingestion_pipeline.notify.events import make_delivery
+from ingestion_pipeline.orchestration.build import build_definitions
+from ingestion_pipeline.orchestration.jobs import SYNC_JOB_NAME
+from ingestion_pipeline.orchestration.launch import make_run_config
+from ingestion_pipeline.orchestration.partitions import PARTITION_TAG, PARTITIONS_NAME
+from ingestion_pipeline.orchestration.run_facts import IN_PROGRESS
+
+JOB_TAG = "ingestion/job_id"
+REQUESTED_BY_TAG = "ingestion/requested_by"
+EXCEEDED = "Task exceeded TTL"
+LOCATION_NAME = "ingestion_pipeline"
+_REPOSITORY_NAME = "__repository__"
+_DEFINITIONS = "ingestion_pipeline.definitions"
+_RETRY_COMES_WITHIN = timedelta(minutes=5)
+_WAITING = {Status.NOT_STARTED, Status.QUEUED}
+_AT_WORK = {Status.STARTED, Status.CANCELING}
+_ENDS = {
+    Status.SUCCESS: JobStatus.COMPLETED,
+    Status.CANCELED: JobStatus.CANCELLED,
+    Status.FAILURE: JobStatus.FAILED,
+}
+
+
+class JobRuns:
+    """The runs of jobs, in one Dagster instance.
+
+    Args:
+        services: Hold the jobs.
+        instance: Holds the runs.
+    """
+
+    def __init__(self, services: Services, instance: dg.DagsterInstance) -> None:
+        self._services = services
+        self._instance = instance
+        self._jobs = services.state.jobs
+        self._clock = services.clock
+
+    def tend(self) -> None:
+        """Bring all jobs that have not ended a step further; done again and again.
+
+        Raises:
+            TransientError: The state store is busy; nothing is lost.
+        """
+        jobs = self._jobs.list_unended()
+        runs = self.find_runs([job.job_id for job in jobs])
+        for job in jobs:
+            self._tend(job, runs.get(job.job_id), [other for other in jobs if other != job])
+
+    def find_runs(self, job_ids: Sequence[str]) -> Mapping[str, dg.RunRecord]:
+        """Return job id → newest run, for those that have one."""
+        if not job_ids:
+            return {}
+        found: dict[str, dg.RunRecord] = {}
+        wanted = dg.RunsFilter(tags={JOB_TAG: list(job_ids)})
+        for record in self._instance.get_run_records(wanted):  # newest first
+            found.setdefault(record.dagster_run.tags[JOB_TAG], record)
+        return found
+
+    def follow(self, job: Job) -> None:
+        """Note how the job's run is, and end it where that was asked for.
+
+        A job that was not handed over ends here and now if it is to end, and else stays.
+        """
+        if job.dispatched_at is not None or job.cancel_asked_at is not None:
+            self._tend(job, self.find_runs([job.job_id]).get(job.job_id), [])
+
+    def _tend(self, job: Job, record: dg.RunRecord | None, others: Sequence[Job]) -> None:
+        try:
+            if job.dispatched_at is None:
+                with self._services.state.lock_source(f"job-{job.job_id}"):
+                    self._hand_over(job.job_id, others)
+            elif record is None:
+                self._end(job, JobStatus.FAILED, "Its run was deleted from Dagster.")
+            else:
+                self._follow(job, record)
+        except RepositoryBusyError:
+            return  # another process is at it
+
+    def _hand_over(self, job_id: str, others: Sequence[Job]) -> None:
+        """Put the job's run into Dagster's queue, unless it is not to run any more.
+
+        Whoever is killed in between leaves a run that is found by its id and not made again.
+        """
+        job = self._jobs.find_job(job_id)  # as it is now that nobody else is at it
+        if job is None or job.dispatched_at is not None or job.ended_at is not None:
+            return
+        run = self._instance.get_run_by_id(job_id)
+        if run is not None and run.status is not Status.NOT_STARTED:
+            self._jobs.record_dispatched(job_id, self._clock.now())
+        elif job.cancel_asked_at is not None:
+            if run is not None:
+                end_run(self._instance, run)
+            self._end(job, JobStatus.CANCELLED)
+        elif self._is_expired(job):
+            if run is not None:
+                end_run(self._instance, run)
+            self._end(job, JobStatus.SKIPPED, EXCEEDED)
+        elif not any(other.source == job.source and other.cancel_asked_at for other in others):
+            self._submit(job, run)
+            self._jobs.record_dispatched(job_id, self._clock.now())
+
+    def _submit(self, job: Job, run: dg.DagsterRun | None) -> None:
+        keys = self._instance.get_dynamic_partitions(PARTITIONS_NAME)
+        if job.partition_key not in keys:
+            self._instance.add_dynamic_partitions(PARTITIONS_NAME, [job.partition_key])
+        run = run or self._create(job)
+        # What ``DagsterInstance.submit_run`` does; it wants a workspace, which a queue never reads.
+        event = dg.DagsterEvent.job_enqueue(run)
+        self._instance.report_dagster_event(event, run_id=run.run_id)
+
+    def _create(self, job: Job) -> dg.DagsterRun:
+        options = SyncOptions(**json.loads(job.options))
+        definition = self._definition
+        try:
+            return self._instance.create_run_for_job(
+                definition,
+                run_id=job.job_id,
+                run_config=make_run_config(options),
+                status=Status.NOT_STARTED,
+                tags={
+                    **definition.run_tags,
+                    PARTITION_TAG: job.partition_key,
+                    JOB_TAG: job.job_id,
+                    REQUESTED_BY_TAG: job.requested_by,
+                },
+                remote_job_origin=self._origin,
+                job_code_origin=JobPythonOrigin(
+                    SYNC_JOB_NAME,
+                    RepositoryPythonOrigin(
+                        sys.executable,
+                        ModuleCodePointer(_DEFINITIONS, "defs", str(self._services.settings.home)),
+                        entry_point=DEFAULT_DAGSTER_ENTRY_POINT,
+                    ),
+                ),
+            )
+        except DagsterRunAlreadyExists:
+            run = self._instance.get_run_by_id(job.job_id)
+            if run is None:
+                raise
+            return run
+
+    def _follow(self, job: Job, record: dg.RunRecord) -> None:
+        run, now = record.dagster_run, self._clock.now()
+        if run.status in _ENDS:
+            if self._is_tried_again(record):
+                return
+            self._end(job, _ENDS[run.status], self._explain(run))
+            return
+        if run.status in _AT_WORK and job.started_at is None:
+            self._jobs.record_started(job.job_id, now)
+        if job.cancel_asked_at is not None:
+            self._interrupt(job, run.run_id)
+        elif run.status in _WAITING and self._is_expired(job):
+            end_run(self._instance, run)
+            self._end(job, JobStatus.SKIPPED, EXCEEDED)
+
+    def _interrupt(self, job: Job, run_id: str) -> None:
+        """Ask a run to end, once: a second interrupt would break into its cleaning up.
+
+        A run whose process is just starting would not see it, fail, and be tried again; it is asked
+        as soon as it has started.
+        """
+        with self._services.state.lock_source(f"job-{job.job_id}"):
+            run = self._instance.get_run_by_id(run_id)
+            if run is None or run.status not in {*_WAITING, Status.STARTING, Status.STARTED}:
+                return
+            self._instance.add_run_tags(run_id, {MAX_RETRIES_TAG: "0"})
+            if run.status is not Status.STARTING:
+                end_run(self._instance, run)
+
+    def _is_expired(self, job: Job) -> bool:
+        age = self._clock.now() - job.accepted_at
+        return age > timedelta(seconds=self._services.settings.job_ttl_seconds)
+
+    def _is_tried_again(self, record: dg.RunRecord) -> bool:
+        """Whether Dagster is about to queue another try, as it does within seconds."""
+        run = record.dagster_run
+        if run.status is not Status.FAILURE or run.tags.get(WILL_RETRY_TAG) != "true":
+            return False
+        return self._clock.now() - record.update_timestamp < _RETRY_COMES_WITHIN
+
+    def _explain(self, run: dg.DagsterRun) -> str:
+        if run.status is not Status.FAILURE:
+            return ""
+        key = run.tags.get(PARTITION_TAG)
+        lines = self._services.state.list_syncs(key, limit=20)
+        said = next((line.error for line in lines if line.run_id == run.run_id), "")
+        return said or "Its run failed. Dagster's UI shows why."
+
+    def _end(self, job: Job, status: JobStatus, error: str = "") -> None:
+        """Note the end; the webhook first, as it is told once however often it is added."""
+        now = self._clock.now()
+        if job.webhook_url:
+            data = {
+                "job_id": job.job_id,
+                "repository": job.partition_key,
+                "status": status.value,
+                "error": error or None,
+            }
+            event = f"sync.{status.value}"
+            delivery = make_delivery(job.job_id, event, job.webhook_url, data, now)
+            self._services.state.deliveries.add_delivery(delivery)
+        self._jobs.record_ended(job.job_id, status, now, error)
+
+    @cached_property
+    def _definition(self) -> dg.JobDefinition:
+        return build_definitions().resolve_job_def(SYNC_JOB_NAME)
+
+    @cached_property
+    def _origin(self) -> RemoteJobOrigin:
+        """The job as the daemon's workspace knows it.
+
+        Raises:
+            ConfigurationError: There is no workspace file, or it does not load this project.
+        """
+        path = Path(self._services.settings.home) / "workspace.yaml"
+        origins = WorkspaceFileTarget([str(path)]).create_origins() if path.is_file() else []
+        for origin in origins:
+            if origin.location_name == LOCATION_NAME:
+                repository = RemoteRepositoryOrigin(origin, _REPOSITORY_NAME)
+                return RemoteJobOrigin(repository, SYNC_JOB_NAME)
+        raise ConfigurationError(
+            f"{path} loads no code location {LOCATION_NAME}, so no run can be queued. Put the "
+            "project's own workspace.yaml there, or set INGESTION_HOME to the folder that has it."
+        )
+
+
+def find_active_run(instance: dg.DagsterInstance, partition_key: str) -> dg.DagsterRun | None:
+    """Return a run of a partition that is queued or in progress, whoever asked for it."""
+    wanted = dg.RunsFilter(tags={PARTITION_TAG: partition_key}, statuses=IN_PROGRESS)
+    records = instance.get_run_records(wanted, limit=1)
+    return records[0].dagster_run if records else None
+
+
+def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """End a run that has not ended: at once while it waits, else as soon as its process may."""
+    if run.status in _WAITING:
+        instance.report_run_canceling(run, message="Cancelling the run before its start.")
+        instance.report_run_canceled(run)
+    else:
+        instance.run_launcher.terminate(run.run_id)
