@@ -203,9 +203,13 @@ class JobRuns:
         return age > timedelta(seconds=self._services.settings.job_ttl_seconds)
 
     def _is_tried_again(self, record: dg.RunRecord) -> bool:
-        """Whether Dagster is about to queue another try, as it does within seconds."""
+        """Whether Dagster is about to queue another try, as it does within seconds.
+
+        Where runs are tried again at all it says so of each that failed, just after the failure.
+        """
         run = record.dagster_run
-        if run.status is not Status.FAILURE or run.tags.get(WILL_RETRY_TAG) != "true":
+        unsaid = str(self._instance.run_retries_enabled).lower()
+        if run.status is not Status.FAILURE or run.tags.get(WILL_RETRY_TAG, unsaid) != "true":
             return False
         return self._clock.now() - record.update_timestamp < _RETRY_COMES_WITHIN
 

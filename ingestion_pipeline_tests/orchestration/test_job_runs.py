@@ -67,7 +67,8 @@ def test_a_job_becomes_one_queued_run(
     assert (run.run_id, run.status) == (job.job_id, Status.QUEUED)
     assert run.tags[PARTITION_TAG] == KEY
     assert run.tags["ingestion/requested_by"] == "a test"
-    config = run.run_config["ops"]["repository_points"]["ops"]["clone_repository"]["config"]
+    asset: Any = run.run_config["ops"]
+    config = asset["repository_points"]["ops"]["clone_repository"]["config"]
     assert config == {"full_reindex": True, "allow_mass_deletion": False}
     assert instance.has_dynamic_partition(PARTITIONS_NAME, KEY)
     origin = run.remote_job_origin
