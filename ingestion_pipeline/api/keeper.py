@@ -56,9 +56,9 @@ class JobKeeper:
             try:
                 step()
             except TransientError as error:
-                _logger.warning("Jobs could not be tended, which is tried again: %s", error)
-            except Exception:
-                _logger.exception("Jobs could not be tended, which is tried again")
+                _logger.warning("%s failed and is tried again: %s", step.__name__, error)
+            except Exception:  # whatever it is, the next round may be better, and jobs wait for it
+                _logger.exception("%s failed and is tried again", step.__name__)
             self._woken.wait(_INTERVAL_SECONDS)
             self._woken.clear()
 

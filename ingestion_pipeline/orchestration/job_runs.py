@@ -69,12 +69,19 @@ class JobRuns:
         """Bring all jobs that have not ended a step further; done again and again.
 
         Raises:
-            TransientError: The state store is busy; nothing is lost.
+            ExceptionGroup: Some could not be tended; the others were, and nothing is lost.
         """
         jobs = self._jobs.list_unended()
         runs = self.find_runs([job.job_id for job in jobs])
+        errors: list[Exception] = []
         for job in jobs:
-            self._tend(job, runs.get(job.job_id), [other for other in jobs if other != job])
+            others = [other for other in jobs if other != job]
+            try:
+                self._tend(job, runs.get(job.job_id), others)
+            except Exception as error:  # noqa: BLE001  # one job's trouble is not to hold up the others
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup("Some jobs could not be tended", errors)
 
     def find_runs(self, job_ids: Sequence[str]) -> Mapping[str, dg.RunRecord]:
         """Return job id → newest run, for those that have one."""
@@ -126,19 +133,23 @@ class JobRuns:
                 end_run(self._instance, run)
             self._end(job, JobStatus.SKIPPED, EXCEEDED)
         elif not any(other.source == job.source and other.cancel_asked_at for other in others):
-            self._submit(job, run)
+            row = self._services.state.find_source(job.source)
+            if row is None or row.untracked_at is not None:
+                # Its partition must not come back: it would be taken for one to be tracked.
+                self._end(job, JobStatus.FAILED, f"{job.partition_key} is not tracked any more.")
+                return
+            self._submit(job, run, row.partition_key)
             self._jobs.record_dispatched(job_id, self._clock.now())
 
-    def _submit(self, job: Job, run: dg.DagsterRun | None) -> None:
-        keys = self._instance.get_dynamic_partitions(PARTITIONS_NAME)
-        if job.partition_key not in keys:
-            self._instance.add_dynamic_partitions(PARTITIONS_NAME, [job.partition_key])
-        run = run or self._create(job)
+    def _submit(self, job: Job, run: dg.DagsterRun | None, partition_key: str) -> None:
+        if partition_key not in self._instance.get_dynamic_partitions(PARTITIONS_NAME):
+            self._instance.add_dynamic_partitions(PARTITIONS_NAME, [partition_key])
+        run = run or self._create(job, partition_key)
         # What ``DagsterInstance.submit_run`` does; it wants a workspace, which a queue never reads.
         event = dg.DagsterEvent.job_enqueue(run)
         self._instance.report_dagster_event(event, run_id=run.run_id)
 
-    def _create(self, job: Job) -> dg.DagsterRun:
+    def _create(self, job: Job, partition_key: str) -> dg.DagsterRun:
         options = SyncOptions(**json.loads(job.options))
         definition = self._definition
         try:
@@ -149,7 +160,7 @@ class JobRuns:
                 status=Status.NOT_STARTED,
                 tags={
                     **definition.run_tags,
-                    PARTITION_TAG: job.partition_key,
+                    PARTITION_TAG: partition_key,
                     JOB_TAG: job.job_id,
                     REQUESTED_BY_TAG: job.requested_by,
                 },

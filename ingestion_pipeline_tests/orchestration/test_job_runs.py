@@ -4,6 +4,7 @@ import json
 import shutil
 import uuid
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +19,9 @@ from ingestion_pipeline.core.jobs import Job, JobStatus
 from ingestion_pipeline.core.state import SyncRecord, SyncStatus
 from ingestion_pipeline.orchestration.job_runs import EXCEEDED, JOB_TAG, JobRuns, find_active_run
 from ingestion_pipeline.orchestration.partitions import PARTITION_TAG, PARTITIONS_NAME
+from ingestion_pipeline.tracking.track import track_repository, untrack_repository
 from ingestion_pipeline_tests.crashing import Crash, CrashingProxy, CrashPlan
+from ingestion_pipeline_tests.fakes.code_host import make_hosted
 from ingestion_pipeline_tests.orchestration.world import KEY, World
 
 ROOT = Path(__file__).parents[2]
@@ -302,11 +305,46 @@ def test_without_a_workspace_nothing_is_lost(
 ) -> None:
     (world.folder / "workspace.yaml").unlink()
     job = accept(world)
-    with pytest.raises(ConfigurationError, match=r"Put the project's own workspace\.yaml"):
+    with pytest.raises(ExceptionGroup) as refused:
         runs.tend()
+    [error] = refused.value.exceptions
+    assert isinstance(error, ConfigurationError)
+    assert "Put the project's own workspace.yaml there" in str(error)
     shutil.copy(ROOT / "workspace.yaml", world.folder)
     runs.tend()
     assert get_run(instance, job.job_id).status is Status.QUEUED
+
+
+def test_what_ails_one_job_does_not_hold_up_another(
+    world: World, instance: dg.DagsterInstance, runs: JobRuns
+) -> None:
+    job = accept(world, accepted_at=world.clock.now() + timedelta(seconds=1))
+    world.host.add(make_hosted("octo/dog", 2), {})
+    dog = track_repository("octo/dog", None, world.services.hosts, world.state, world.clock)
+    world.state.jobs.accept(replace(job, job_id="first", source=dog.source, options="?"), MOST)
+    with pytest.raises(ExceptionGroup):
+        runs.tend()
+    assert get_run(instance, job.job_id).status is Status.QUEUED
+
+
+def test_a_repository_that_was_untracked_meanwhile_does_not_come_back(
+    world: World, instance: dg.DagsterInstance, runs: JobRuns
+) -> None:
+    job = accept(world)
+    untrack_repository(KEY, world.state, world.clock)
+    instance.delete_dynamic_partition(PARTITIONS_NAME, KEY)
+    runs.tend()
+    assert read(world, job).error == f"{KEY} is not tracked any more."
+    assert not instance.has_dynamic_partition(PARTITIONS_NAME, KEY)
+
+
+def test_a_repository_that_was_renamed_meanwhile_has_its_new_name(
+    world: World, instance: dg.DagsterInstance, runs: JobRuns
+) -> None:
+    job = accept(world)
+    world.state.move_partition_key(job.source, "octo/lion")
+    runs.tend()
+    assert get_run(instance, job.job_id).tags[PARTITION_TAG] == "octo/lion"
 
 
 def test_a_run_in_progress_is_found_whoever_asked(
