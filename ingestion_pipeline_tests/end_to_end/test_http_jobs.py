@@ -92,6 +92,7 @@ def door(dev: DagsterDev) -> Iterator[Door]:
         yield opened
     finally:
         opened.kill()
+        opened.client.close()
 
 
 def list_job_runs(dev: DagsterDev, job_id: str) -> list[str]:
