@@ -5,6 +5,7 @@ import logging
 
 from fastapi import HTTPException, Request
 
+from ingestion_pipeline.core.errors import ConfigurationError
 from ingestion_pipeline.settings import Settings
 
 _logger = logging.getLogger(__name__)
@@ -15,11 +16,21 @@ class TokenCheck:
 
     Args:
         settings: Hold the token; without one everybody who reaches the server may do all.
+
+    Raises:
+        ConfigurationError: The setting is there and holds no token, or an empty one.
     """
 
     def __init__(self, settings: Settings) -> None:
-        value = settings.admin_token.get_secret_value() if settings.admin_token else ""
-        self._tokens = [token.strip().encode() for token in value.split(",") if token.strip()]
+        self._tokens: list[bytes] = []
+        if settings.admin_token is not None:
+            parts = settings.admin_token.get_secret_value().split(",")
+            self._tokens = [part.strip().encode() for part in parts]
+            if not all(self._tokens):
+                raise ConfigurationError(
+                    "INGESTION_ADMIN_TOKEN holds an empty token. Give one, or two separated by a "
+                    "comma."
+                )
 
     def __call__(self, request: Request) -> str:
         """Return who asks, in words.

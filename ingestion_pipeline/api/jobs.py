@@ -93,6 +93,8 @@ class JobDoor:
         Raises:
             RepositoryNotTrackedError: There is none.
         """
+        if "\x00" in repo_id:  # Postgres takes none
+            raise RepositoryNotTrackedError("No repository has such a name.")
         if repo_id.isdecimal():
             row = self._services.state.find_source(SourceId(SourceKind.GITHUB, repo_id))
             if row is None or row.untracked_at is not None:
@@ -155,7 +157,8 @@ class JobDoor:
         Raises:
             HTTPException: 404, there is none.
         """
-        job = self._services.state.jobs.find_job(job_id)
+        # Postgres takes no NUL.
+        job = None if "\x00" in job_id else self._services.state.jobs.find_job(job_id)
         if job is None:
             raise HTTPException(404, "No such job.")
         if job.ended_at is not None:

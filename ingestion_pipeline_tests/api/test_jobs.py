@@ -11,6 +11,8 @@ import pytest
 from dagster import DagsterRunStatus as Status
 from pydantic import SecretStr
 
+from ingestion_pipeline.api.app import make_app
+from ingestion_pipeline.core.errors import ConfigurationError
 from ingestion_pipeline.core.jobs import JobStatus
 from ingestion_pipeline.orchestration.partitions import PARTITION_TAG
 from ingestion_pipeline.tracking.track import track_repository
@@ -24,6 +26,20 @@ PATH = f"/api/repositories/{KEY}/sync"
 
 def configure(world: World, **values: Any) -> None:
     world.services.settings = world.services.settings.model_copy(update=values)
+
+
+@pytest.fixture(scope="module")
+def disk_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """The one in memory shares a connection between threads, and the server has several."""
+    folder = str(tmp_path_factory.mktemp("dagster"))
+    with dg.DagsterInstance.local_temp(folder) as opened:
+        yield opened
+
+
+@pytest.fixture
+def instance(disk_instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    disk_instance.wipe()
+    return disk_instance
 
 
 @pytest.fixture
@@ -63,7 +79,7 @@ def test_a_repository_has_several_names(client: httpx.Client, name: str) -> None
     assert client.post(f"/api/repositories/{name}/sync").status_code == 202
 
 
-@pytest.mark.parametrize("name", ["octo/dog", "99", "octo", "local/cat"])
+@pytest.mark.parametrize("name", ["octo/dog", "99", "octo", "local/cat", "a%00b"])
 def test_what_is_not_tracked_is_not_found(client: httpx.Client, name: str) -> None:
     answer = client.post(f"/api/repositories/{name}/sync")
     assert answer.status_code == 404
@@ -159,6 +175,12 @@ def test_a_job_is_cancelled_once(client: httpx.Client, world: World) -> None:
     assert client.post(f"/api/v1/jobs/{job_id}/cancel").status_code == 409
     assert client.post("/api/v1/jobs/nothing/cancel").status_code == 404
     assert client.get("/api/v1/jobs/nothing").status_code == 404
+
+
+def test_a_token_that_is_none_opens_nothing(world: World, instance: dg.DagsterInstance) -> None:
+    configure(world, admin_token=SecretStr(" , "))
+    with pytest.raises(ConfigurationError, match="INGESTION_ADMIN_TOKEN"):
+        make_app(world.services, instance)
 
 
 def test_only_who_has_a_token_changes_anything(
