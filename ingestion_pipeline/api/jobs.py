@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict
@@ -17,12 +18,14 @@ from ingestion_pipeline.api.auth import TokenCheck
 from ingestion_pipeline.api.problems import make_problem
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.clock import format_utc
-from ingestion_pipeline.core.errors import RepositoryNotTrackedError
+from ingestion_pipeline.core.errors import ConfigurationError, RepositoryNotTrackedError
 from ingestion_pipeline.core.jobs import Job, JobInProgressError, JobStatus
 from ingestion_pipeline.core.repositories import SourceId, SourceKind, TrackedRepository
 from ingestion_pipeline.indexing.rules import SyncOptions
-from ingestion_pipeline.orchestration.job_runs import JobRuns, end_run, find_active_run
+from ingestion_pipeline.orchestration.job_runs import JOB_TAG, JobRuns, find_active_run
 from ingestion_pipeline.tracking.track import find_tracked
+
+_logger = logging.getLogger(__name__)
 
 # Share of a first index that is over when a stage begins, and its own; see docs/benchmarks.md.
 _STAGES = {"clone": (0, 5), "parse": (5, 30), "embed": (35, 20), "upsert": (55, 45)}
@@ -111,10 +114,14 @@ class JobDoor:
             JobInProgressError: One of the repository is under way; the job is the run's where
                 nobody asked for it here.
             QueueFullError, IdempotencyConflictError: As ``JobStore.accept``.
-            WebhookUrlError, ConfigurationError: No webhook can be sent there.
+            WebhookUrlError: No webhook can be sent there.
+            HTTPException: 422, none can be sent at all.
         """
         if asked.progress_webhook is not None:
-            self._services.check_webhook(asked.progress_webhook)
+            try:
+                self._services.check_webhook(asked.progress_webhook)
+            except ConfigurationError as error:
+                raise HTTPException(422, str(error)) from error
         now = self._services.clock.now()
         request = json.dumps([str(row.source), asked.model_dump()], sort_keys=True)
         job = Job(
@@ -128,11 +135,19 @@ class JobDoor:
             hashlib.sha256(request.encode()).hexdigest(),
             asked.progress_webhook or "",
         )
-        self._refuse_foreign_run(job, force=asked.force)
+        foreign = self._find_foreign_run(row.partition_key)
+        jobs = self._services.state.jobs
+        if foreign is not None and not asked.force and not jobs.is_known(key):
+            unknown = Job(foreign.run_id, row.source, row.partition_key, "{}", "Dagster", now)
+            raise JobInProgressError(unknown)
         most = self._services.settings.max_queued_jobs
-        accepted = self._services.state.jobs.accept(job, most, force=asked.force)
+        accepted = jobs.accept(job, most, force=asked.force)
+        # The keeper does what is left: the job is accepted, whatever happens from here on.
+        if accepted.is_new and foreign is not None:
+            self._attempt(lambda: self._runs.interrupt(foreign))
         if accepted.replaced is not None:
-            self._runs.follow(accepted.replaced)
+            replaced = accepted.replaced
+            self._attempt(lambda: self._runs.follow(replaced))
         self._wake()
         return accepted.job, accepted.queue_size
 
@@ -148,7 +163,7 @@ class JobDoor:
         asked = self._services.state.jobs.ask_to_cancel(job_id, self._services.clock.now())
         if asked is None:
             raise HTTPException(404, "No such job.")
-        self._runs.follow(asked)
+        self._wake()
         return self.find(job_id)
 
     def find(self, job_id: str) -> Job:
@@ -163,7 +178,7 @@ class JobDoor:
             raise HTTPException(404, "No such job.")
         if job.ended_at is not None:
             return job
-        self._runs.follow(job)
+        self._attempt(lambda: self._runs.follow(job))
         return self._services.state.jobs.find_job(job_id) or job
 
     def show(self, job: Job) -> JobView:
@@ -200,20 +215,22 @@ class JobDoor:
             stage=now.stage,
         )
 
-    def _refuse_foreign_run(self, job: Job, *, force: bool) -> None:
-        """Pass unless a run that no job stands behind is at work; with force it is ended.
+    def _find_foreign_run(self, partition_key: str) -> dg.DagsterRun | None:
+        """Return a run of the partition that is at work and that no unended job stands behind."""
+        run = find_active_run(self._instance, partition_key)
+        if run is None:
+            return None
+        # Another try of a job's run has an id of its own; one that somebody launched again from
+        # Dagster's UI has the tag of a job that has ended.
+        job = self._services.state.jobs.find_job(run.tags.get(JOB_TAG, run.run_id))
+        return run if job is None or job.ended_at is not None else None
 
-        Raises:
-            JobInProgressError: It is, and nobody forces.
-        """
-        run = find_active_run(self._instance, job.partition_key)
-        if run is None or self._services.state.jobs.find_job(run.run_id) is not None:
-            return
-        if not force:
-            raise JobInProgressError(
-                Job(run.run_id, job.source, job.partition_key, "{}", "Dagster", job.accepted_at)
-            )
-        end_run(self._instance, run)
+    def _attempt(self, step: Callable[[], None]) -> None:
+        """Do now what the keeper does in a second anyway; what was accepted stands all the same."""
+        try:
+            step()
+        except Exception:
+            _logger.exception("A job could not be followed at once; it is tried again")
 
 
 def _format(moment: datetime | None) -> str | None:

@@ -37,6 +37,7 @@ class JobKeeper:
     @contextmanager
     def working(self) -> Iterator[None]:
         """Work until the context ends."""
+        self._over.clear()
         threads = [
             threading.Thread(target=self._repeat, args=(step,), name=step.__name__)
             for step in (self._runs.tend, self._deliver)
@@ -66,4 +67,8 @@ class JobKeeper:
         if self._services.settings.webhook_signing_secret is None:
             return
         store, sender = self._services.state.deliveries, self._services.webhook_sender
-        deliver_due(store, sender.send, self._services.clock)
+        # One at a time, so that a slow receiver holds up the end by its own time alone.
+        while not self._over.is_set() and deliver_due(
+            store, sender.send, self._services.clock, limit=1
+        ):
+            pass

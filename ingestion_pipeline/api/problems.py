@@ -11,7 +11,6 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ingestion_pipeline.core.errors import (
-    ConfigurationError,
     IngestionError,
     InvalidRepositoryNameError,
     RepositoryNotTrackedError,
@@ -30,7 +29,6 @@ _STATUSES: dict[type[IngestionError], int] = {
     InvalidRepositoryNameError: 400,
     RepositoryNotTrackedError: 404,
     RepositoryUnavailableError: 404,
-    ConfigurationError: 422,
 }
 
 
@@ -79,11 +77,17 @@ def add_problem_handlers(app: FastAPI) -> None:
         )
 
     @app.exception_handler(IngestionError)
-    async def explain_ours(_request: Request, error: IngestionError) -> JSONResponse:
+    async def explain_ours(request: Request, error: IngestionError) -> JSONResponse:
         for kind, status in _STATUSES.items():
             if isinstance(error, kind):
                 return make_problem(status, str(error))
-        raise error
+        return await explain_unforeseen(request, error)
+
+    @app.exception_handler(Exception)
+    async def explain_unforeseen(_request: Request, error: Exception) -> JSONResponse:
+        # What the caller can do nothing about may name paths and hosts.
+        _logger.error("A request could not be answered", exc_info=error)
+        return make_problem(500, "The server could not answer this. Its log says why.")
 
     @app.exception_handler(TransientError)
     async def explain_transient(_request: Request, error: TransientError) -> JSONResponse:

@@ -143,6 +143,10 @@ class JobStore(ABC):
         """
 
     @abstractmethod
+    def is_known(self, idempotency_key: str) -> bool:
+        """Whether a job was accepted under a key; "" is none."""
+
+    @abstractmethod
     def find_job(self, job_id: str) -> Job | None:
         """Return one job."""
 

@@ -160,7 +160,10 @@ class _EmbedStep:
             return
         files = digest_groups(heard.digest_nodes(), structure.files, len(structure.paths))
         fingerprint = self._cloned.fingerprint
-        now = Remembered(branch.head_sha, fingerprint, list(structure.paths), files, heard)
+        # A second look at the head that is indexed may find something else (a file that could not
+        # be parsed then) and be cut off before it writes: it must not pass for the one that wrote.
+        head_sha = branch.head_sha if branch.head_sha != branch.indexed_sha else ""
+        now = Remembered(head_sha, fingerprint, list(structure.paths), files, heard)
         save_moved(branch, find_moved(before, now))
         self._heard.save(source, branch.branch, now)
 

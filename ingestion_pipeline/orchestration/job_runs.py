@@ -38,6 +38,8 @@ from ingestion_pipeline.orchestration.run_facts import IN_PROGRESS
 JOB_TAG = "ingestion/job_id"
 REQUESTED_BY_TAG = "ingestion/requested_by"
 EXCEEDED = "Task exceeded TTL"
+# One for all jobs: what is done under it is short, and each lock of a file leaves the file.
+_LOCK = "jobs"
 LOCATION_NAME = "ingestion_pipeline"
 _REPOSITORY_NAME = "__repository__"
 _DEFINITIONS = "ingestion_pipeline.definitions"
@@ -104,7 +106,7 @@ class JobRuns:
     def _tend(self, job: Job, record: dg.RunRecord | None, others: Sequence[Job]) -> None:
         try:
             if job.dispatched_at is None:
-                with self._services.state.lock_source(f"job-{job.job_id}"):
+                with self._services.state.lock_source(_LOCK):
                     self._hand_over(job.job_id, others)
             elif record is None:
                 self._end(job, JobStatus.FAILED, "Its run was deleted from Dagster.")
@@ -185,33 +187,42 @@ class JobRuns:
         if run.status in _ENDS:
             if self._is_tried_again(record):
                 return
-            self._end(job, _ENDS[run.status], self._explain(run))
+            if run.status is Status.CANCELED and self._was_skipped(job):
+                self._end(job, JobStatus.SKIPPED, EXCEEDED)
+            else:
+                self._end(job, _ENDS[run.status], self._explain(run))
             return
         if run.status in _AT_WORK and job.started_at is None:
             self._jobs.record_started(job.job_id, now)
-        if job.cancel_asked_at is not None:
-            self._interrupt(job, run.run_id)
-        elif run.status in _WAITING and self._is_expired(job):
-            end_run(self._instance, run)
-            self._end(job, JobStatus.SKIPPED, EXCEEDED)
+        is_too_late = run.status in _WAITING and self._is_expired(job)
+        if job.cancel_asked_at is not None or is_too_late:
+            self.interrupt(run)
 
-    def _interrupt(self, job: Job, run_id: str) -> None:
+    def interrupt(self, run: dg.DagsterRun) -> None:
         """Ask a run to end, once: a second interrupt would break into its cleaning up.
 
-        A run whose process is just starting would not see it, fail, and be tried again; it is asked
-        as soon as it has started.
+        A run whose process is just starting would not see it, fail, and be tried again; one of a
+        job's is asked as soon as it has started, another one ends its course.
+
+        Raises:
+            RepositoryBusyError: Another process or thread is at it.
         """
-        with self._services.state.lock_source(f"job-{job.job_id}"):
-            run = self._instance.get_run_by_id(run_id)
-            if run is None or run.status not in {*_WAITING, Status.STARTING, Status.STARTED}:
+        with self._services.state.lock_source(_LOCK):
+            now = self._instance.get_run_by_id(run.run_id)
+            if now is None or now.status not in {*_WAITING, Status.STARTING, Status.STARTED}:
                 return
-            self._instance.add_run_tags(run_id, {MAX_RETRIES_TAG: "0"})
-            if run.status is not Status.STARTING:
-                end_run(self._instance, run)
+            self._instance.add_run_tags(now.run_id, {MAX_RETRIES_TAG: "0"})
+            if now.status is not Status.STARTING:
+                end_run(self._instance, now)
 
     def _is_expired(self, job: Job) -> bool:
         age = self._clock.now() - job.accepted_at
         return age > timedelta(seconds=self._services.settings.job_ttl_seconds)
+
+    def _was_skipped(self, job: Job) -> bool:
+        """Whether the run ended because it had waited too long; whoever looks says the same."""
+        is_untouched = job.started_at is None and job.cancel_asked_at is None
+        return is_untouched and self._is_expired(job)
 
     def _is_tried_again(self, record: dg.RunRecord) -> bool:
         """Whether Dagster is about to queue another try, as it does within seconds.
@@ -235,6 +246,9 @@ class JobRuns:
     def _end(self, job: Job, status: JobStatus, error: str = "") -> None:
         """Note the end; the webhook first, as it is told once however often it is added."""
         now = self._clock.now()
+        known = self._jobs.find_job(job.job_id)
+        if known is None or known.ended_at is not None:
+            return
         if job.webhook_url:
             data = {
                 "job_id": job.job_id,

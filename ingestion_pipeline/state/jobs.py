@@ -66,6 +66,11 @@ class SqlJobStore(JobStore):
             connection.execute(insert(table), [rows.job_columns(job)])
             return Accepted(job, True, active, waiting + 1)
 
+    def is_known(self, idempotency_key: str) -> bool:
+        """Whether a job was accepted under a key; "" is none."""
+        with self._reading() as connection:
+            return _find_by_key(connection, idempotency_key) is not None
+
     def find_job(self, job_id: str) -> Job | None:
         """Return one job."""
         with self._reading() as connection:

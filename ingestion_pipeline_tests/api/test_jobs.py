@@ -135,6 +135,38 @@ def test_a_run_that_nobody_asked_for_here_is_in_progress_too(
     assert (answer.status_code, answer.json()["job_id"]) == (409, "of-the-sensor")
 
 
+def test_another_try_of_a_jobs_run_is_that_job(
+    client: httpx.Client, instance: dg.DagsterInstance
+) -> None:
+    job_id = client.post(PATH, headers={"Idempotency-Key": "k"}).json()["job_id"]
+    tags = {PARTITION_TAG: KEY, "ingestion/job_id": job_id}
+    retry = dg.DagsterRun("sync_repository", run_id="retry", status=Status.STARTED, tags=tags)
+    instance.run_storage.add_run(retry)
+    refused = client.post(PATH)
+    assert (refused.status_code, refused.json()["job_id"]) == (409, job_id)
+    again = client.post(PATH, headers={"Idempotency-Key": "k"})
+    assert (again.status_code, again.json()["job_id"]) == (202, job_id)
+
+
+def test_a_refused_force_ends_nobodys_run(
+    client: httpx.Client, world: World, instance: dg.DagsterInstance
+) -> None:
+    first = client.post(PATH, headers={"Idempotency-Key": "k"}, json={"force": True}).json()
+    world.state.jobs.record_ended(first["job_id"], JobStatus.COMPLETED, world.clock.now())
+    for run in instance.get_runs():
+        instance.report_run_canceled(run)
+    tags = {PARTITION_TAG: KEY}
+    run = dg.DagsterRun("sync_repository", run_id="sensors", status=Status.NOT_STARTED, tags=tags)
+    instance.run_storage.add_run(run)
+    again = client.post(PATH, headers={"Idempotency-Key": "k"}, json={"force": True})
+    assert (again.status_code, again.json()["job_id"]) == (202, first["job_id"])
+    other = client.post(PATH, headers={"Idempotency-Key": "k"}, json={"full_reindex": True})
+    assert other.status_code == 422
+    left = instance.get_run_by_id("sensors")
+    assert left is not None
+    assert left.status is Status.NOT_STARTED
+
+
 def test_only_so_many_wait(client: httpx.Client, world: World) -> None:
     configure(world, max_queued_jobs=1)
     client.post(PATH)

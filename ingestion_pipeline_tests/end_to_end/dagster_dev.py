@@ -177,10 +177,11 @@ class DagsterDev:
         return self.ask(graphql.SENSOR)["sensorState"]
 
     def stop_sensor(self) -> None:
-        """Switch the freshness sensor off."""
+        """Switch the freshness sensor off and wait until no tick of it is under way."""
         sensor = self.ask(graphql.SENSOR)
         answer = self.ask(graphql.STOP_SENSOR, id=sensor["id"])
         assert answer["__typename"] == "StopSensorMutationResult", answer
+        wait_for(self._is_sensor_quiet, "the last tick of the freshness sensor to end")
 
     def start_sensor(self) -> None:
         """Switch the freshness sensor on."""
@@ -196,6 +197,9 @@ class DagsterDev:
             return later[-1] if later else None
 
         return wait_for(look, "a tick of the freshness sensor")
+
+    def _is_sensor_quiet(self) -> bool:
+        return all(tick["status"] != "STARTED" for tick in self.get_sensor()["ticks"])
 
     def _is_loaded(self) -> bool:
         assert self.process.poll() is None, self.read_output()

@@ -50,6 +50,11 @@ class FakeJobStore(JobStore):
             self._rows[job.job_id] = job
             return Accepted(job, True, active, waiting + 1)
 
+    def is_known(self, idempotency_key: str) -> bool:
+        with self._mutex:
+            keys = {row.idempotency_key for row in self._rows.values()}
+        return bool(idempotency_key) and idempotency_key in keys
+
     def find_job(self, job_id: str) -> Job | None:
         return self._rows.get(job_id)
 

@@ -1,23 +1,26 @@
 """What a sync costs: only what changed is parsed, embedded and written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ingestion_pipeline.core.code import SkippedFile
+from ingestion_pipeline.core.code import SkippedFile, SourceFile
+from ingestion_pipeline.embed import load_encoder
+from ingestion_pipeline.embed.version import TRAINED
 from ingestion_pipeline.indexing import progress as progress_module
 from ingestion_pipeline.indexing.changes import ChangeCounts
 from ingestion_pipeline.indexing.handles import SyncResult
 from ingestion_pipeline.indexing.preview import SyncPreview, preview_sync
 from ingestion_pipeline.indexing.progress import Snapshot, tell_progress
 from ingestion_pipeline.indexing.rules import DEFAULT_OPTIONS, MassDeletionError, SyncOptions
+from ingestion_pipeline.parse import ParsedFile
 from ingestion_pipeline_tests.crashing import Crash, CrashPlan
 from ingestion_pipeline_tests.fakes.point_store import FakePointStore
 from ingestion_pipeline_tests.git_repositories import Files, GitRepository
 from ingestion_pipeline_tests.indexing import world as world_module
-from ingestion_pipeline_tests.indexing.world import SPEC, Index
+from ingestion_pipeline_tests.indexing.world import SPEC, Index, find_differences
 
 FILES: Files = {
     "a.py": "def one():\n    two()\n\n\ndef two():\n    pass\n",
@@ -292,3 +295,38 @@ def test_a_listener_that_fails_is_not_asked_again_and_the_step_goes_on() -> None
 
 def test_progress_is_told_at_least_once_a_second() -> None:
     assert progress_module.INTERVAL_SECONDS < 1
+
+
+def test_a_reindex_that_was_cut_off_before_it_wrote_hides_no_neighbour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next sync compares with what was written, not with what was last looked at."""
+    helper = 'def helper():\n    """Parse quantum chromodynamics ledgers."""\n    other()\n'
+    git = GitRepository(
+        tmp_path / "origin.git",
+        {
+            "a.py": "from x import helper\n\n\ndef one():\n    helper()\n",
+            "x.py": f"{helper}\n\ndef other():\n    pass\n",
+            "b.py": "def b():\n    return 1\n",
+        },
+    )
+    encoder = load_encoder("cpu", TRAINED)
+    index = Index(tmp_path / "index", git, encoder)
+    parse_here = world_module.parse_here
+
+    def fail_once(files: Iterable[SourceFile]) -> Iterator[ParsedFile | SkippedFile]:
+        for file in files:
+            if file.path == "x.py":
+                yield SkippedFile(file.path, file.blob_sha, "parser failed: TimeoutError")
+            else:
+                yield from parse_here([file])
+
+    monkeypatch.setattr(world_module, "parse_here", fail_once)
+    index.sync()
+    monkeypatch.setattr(world_module, "parse_here", parse_here)
+    index.prepare(index.make_target(), SyncOptions(full_reindex=True))
+    git.commit({"b.py": "def b():\n    return 2\n"})
+    index.sync()
+    clean = Index(tmp_path / "clean", git, encoder)
+    clean.sync()
+    assert find_differences(index.points(), clean.points()) == []

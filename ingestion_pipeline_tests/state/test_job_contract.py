@@ -99,7 +99,11 @@ def test_a_refused_force_asks_nothing_to_end(jobs: JobStore) -> None:
 
 def test_the_same_request_is_one_job(jobs: JobStore) -> None:
     job = make_job(1, idempotency_key="k", request_digest="d")
+    assert not jobs.is_known("k")
     jobs.accept(job, 1)
+    jobs.accept(make_job(5), MOST)
+    assert [jobs.is_known(key) for key in ("k", "other", "")] == [True, False, False]
+    jobs.record_ended("job-5", JobStatus.COMPLETED, LATER)
     again = jobs.accept(make_job(2, idempotency_key="k", request_digest="d"), 1)
     assert again == Accepted(job, False, None, 1)
     with pytest.raises(IdempotencyConflictError):
