@@ -46,6 +46,8 @@ class Job:
         ended_at: When it was seen to have ended.
         ended_as: How; None until then.
         error: Why it failed or was skipped, "" otherwise.
+        sweep_id: The sync of everything that it is a part of, "" for none.
+        result: JSON object of what its run did, "" until it completed.
     """
 
     job_id: str
@@ -63,6 +65,8 @@ class Job:
     ended_at: datetime | None = None
     ended_as: JobStatus | None = None
     error: str = ""
+    sweep_id: str = ""
+    result: str = ""
 
     @property
     def status(self) -> JobStatus:
@@ -72,6 +76,29 @@ class Job:
         if self.cancel_asked_at is not None:
             return JobStatus.CANCELLING
         return JobStatus.QUEUED if self.started_at is None else JobStatus.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A sync of every tracked repository that is stale; its jobs are those with its id.
+
+    Args:
+        sweep_id: A UUID.
+        requested_by: Who asked, in words; no secret.
+        asked_at: When.
+        total: How many repositories were tracked then.
+        checked_at: When the hosts had been asked and the jobs were there.
+        ended_at: When the last of its jobs was seen to have ended.
+        problem: What kept the check from being whole, "" for nothing.
+    """
+
+    sweep_id: str
+    requested_by: str
+    asked_at: datetime
+    total: int
+    checked_at: datetime | None = None
+    ended_at: datetime | None = None
+    problem: str = ""
 
 
 class JobInProgressError(PermanentError):
@@ -133,7 +160,8 @@ class JobStore(ABC):
 
         Args:
             job: Not dispatched, not ended.
-            max_queued: How many may wait, this one included.
+            max_queued: How many may wait, this one included; those of sweeps neither count nor are
+                refused, as there is at most one a tracked repository.
             force: Ask a job of the repository that is under way to end, instead of refusing.
 
         Raises:
@@ -155,6 +183,10 @@ class JobStore(ABC):
         """Return the jobs that were not seen to end, the oldest first."""
 
     @abstractmethod
+    def list_ended(self, status: JobStatus, limit: int) -> list[Job]:
+        """Return the jobs that ended this way, the last one first."""
+
+    @abstractmethod
     def record_dispatched(self, job_id: str, at: datetime) -> None:
         """Note that the job's run is in Dagster's queue; only the first time counts."""
 
@@ -163,7 +195,9 @@ class JobStore(ABC):
         """Note that the job's run works; only the first time counts."""
 
     @abstractmethod
-    def record_ended(self, job_id: str, status: JobStatus, at: datetime, error: str = "") -> bool:
+    def record_ended(
+        self, job_id: str, status: JobStatus, at: datetime, error: str = "", result: str = ""
+    ) -> bool:
         """Note the end; only the first one counts.
 
         Returns:
@@ -177,3 +211,31 @@ class JobStore(ABC):
         Returns:
             The job as it stands now; None when there is none.
         """
+
+    # -- syncs of everything
+
+    @abstractmethod
+    def begin_sweep(self, sweep: Sweep) -> Sweep:
+        """Store a sweep unless one has not ended; of any number of callers one begins it.
+
+        Returns:
+            The one that is under way now.
+        """
+
+    @abstractmethod
+    def find_newest_sweep(self) -> Sweep | None:
+        """Return the sweep that was asked for last."""
+
+    @abstractmethod
+    def record_sweep_checked(
+        self, sweep_id: str, total: int, at: datetime, problem: str = ""
+    ) -> None:
+        """Note that the jobs of a sweep are there; only the first time counts."""
+
+    @abstractmethod
+    def record_sweep_ended(self, sweep_id: str, at: datetime) -> None:
+        """Note the end of a sweep; only the first time counts."""
+
+    @abstractmethod
+    def count_unended(self, sweep_id: str) -> int:
+        """Return how many jobs of a sweep were not seen to end."""

@@ -150,6 +150,8 @@ class SyncRecord:
         error: Message of a failure, "" otherwise.
         files_parsed: Files that went through the parser, the cache not being enough.
         points_embedded: Vectors that were computed from words.
+        is_full: Whether every file was looked at: a first index, or one that was asked for.
+        commits_pulled: Commits that the fetch brought; None where git cannot tell.
     """
 
     partition_key: str
@@ -165,6 +167,8 @@ class SyncRecord:
     error: str = ""
     files_parsed: int = 0
     points_embedded: int = 0
+    is_full: bool = False
+    commits_pulled: int | None = None
 
 
 class StateStore(ABC):
@@ -238,6 +242,10 @@ class StateStore(ABC):
     @abstractmethod
     def set_pushed_at_seen(self, seen: Mapping[SourceId, str]) -> None:
         """Remember pushes that need no run."""
+
+    @abstractmethod
+    def set_ignore_patterns(self, source: SourceId, patterns: Sequence[str]) -> None:
+        """Store which files are left out from now on; the rest of the row stays."""
 
     # -- what was indexed
 
@@ -319,8 +327,17 @@ class StateStore(ABC):
         """
 
     @abstractmethod
-    def bump_source(self, source: SourceId, at: datetime) -> None:
-        """Note that a source changed, so that the next check asks about it first."""
+    def bump_source(self, source: SourceId, at: datetime, *, delivery_id: str = "") -> bool:
+        """Note that a source changed, so that the next check asks about it first.
+
+        Args:
+            source: It.
+            at: When.
+            delivery_id: Of the webhook that said so, "" for none; kept for some days.
+
+        Returns:
+            False where this delivery was noted before; then nothing changes.
+        """
 
     # -- progress and history
 

@@ -40,13 +40,14 @@ def clone_repository(
     """Fetch the tracked branches, compare their trees with the state, and fetch missing blobs.
 
     Raises:
-        BranchNotFoundError: Branches are tracked and the host has none of them.
+        BranchNotFoundError: Branches are tracked and the host has none of them, or one was asked
+            for that is not tracked.
         MassDeletionError: Most of a branch's files are gone.
         IngestionError: Whatever the fetch meets; earlier points stay as they were.
     """
     started_at, begin = clock.now(), time.perf_counter()
     sweep_work_folders(work_folder.parent, started_at)
-    wanted = repository.tracked_branches
+    wanted = choose_branches(repository, options)
     source = host.get_fetch_source(repository.hosted)
     progress.start(0, "fetching commits")
     try:
@@ -82,6 +83,25 @@ def clone_repository(
         options,
         target.fingerprint,
     )
+
+
+def choose_branches(repository: TrackedRepository, options: SyncOptions) -> tuple[str, ...]:
+    """Return the tracked branches that a sync looks at.
+
+    Raises:
+        BranchNotFoundError: One was asked for that is not tracked.
+    """
+    tracked = repository.tracked_branches
+    if not options.branches:
+        return tracked
+    unknown = [branch for branch in options.branches if branch not in tracked]
+    if unknown:
+        raise BranchNotFoundError(
+            f"{', '.join(unknown)} is not tracked of {repository.partition_key}; "
+            f"{', '.join(tracked) or 'nothing'} is. Choose others with "
+            f"`ingestion-pipeline track {repository.partition_key} --branch NAME`."
+        )
+    return options.branches
 
 
 def _begin_branch(plan: BranchPlan, folder: Path, commits: Sequence[Commit]) -> ClonedBranch:

@@ -79,7 +79,8 @@ def embed_repository(
                 map_path = _write_code_map(path, structure.paths, embedded)
     if parsed.cloned.branches:
         known = {branch.branch for branch in parsed.cloned.branches}
-        heard.keep_only(parsed.cloned.repository.source, known | {*parsed.cloned.missing_branches})
+        known.update(parsed.cloned.repository.tracked_branches)
+        heard.keep_only(parsed.cloned.repository.source, known)
     return EmbeddedRepository(
         parsed,
         step.nodes,

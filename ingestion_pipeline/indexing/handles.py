@@ -117,6 +117,18 @@ class ClonedRepository:
         return self.repository.hosted.pushed_at or ""
 
     @property
+    def is_full(self) -> bool:
+        """Whether every file is looked at: a first index, or one that was asked for."""
+        new = all(not branch.indexed_sha for branch in self.branches)
+        return self.options.full_reindex or new
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether tracked branches were left out, so that the rest may be stale still."""
+        chosen = self.options.branches
+        return bool(chosen) and not set(self.repository.tracked_branches).issubset(chosen)
+
+    @property
     def counts(self) -> ChangeCounts:
         """Files of all branches by what happened to them."""
         return sum((branch.counts for branch in self.branches), ChangeCounts())

@@ -1,5 +1,6 @@
 """What decides which files are indexed and how a sync was asked for."""
 
+import json
 from dataclasses import dataclass
 
 from ingestion_pipeline.core.errors import PermanentError
@@ -17,10 +18,32 @@ class SyncOptions:
     Args:
         full_reindex: Parse, embed and write every file again.
         allow_mass_deletion: Go on though most of the repository's files are gone.
+        branches: The tracked branches to look at; all of them where it is empty.
+        ignore_patterns: Files to leave out from now on, in this sync and in later ones, lines of
+            gitignore syntax; None keeps what was said before.
     """
 
     full_reindex: bool = False
     allow_mass_deletion: bool = False
+    branches: tuple[str, ...] = ()
+    ignore_patterns: tuple[str, ...] | None = None
+
+    def to_json(self) -> str:
+        """Return a JSON object; branches and patterns are in it where some were given."""
+        said = {
+            "full_reindex": self.full_reindex,
+            "allow_mass_deletion": self.allow_mass_deletion,
+        }
+        branches = {"branches": self.branches} if self.branches else {}
+        patterns = {} if self.ignore_patterns is None else {"ignore_patterns": self.ignore_patterns}
+        return json.dumps({**said, **branches, **patterns})
+
+    @classmethod
+    def from_json(cls, text: str) -> "SyncOptions":
+        """Return what ``to_json`` was called on."""
+        said = json.loads(text)
+        listed = {name: tuple(value) for name, value in said.items() if isinstance(value, list)}
+        return cls(**{**said, **listed})
 
 
 DEFAULT_OPTIONS = SyncOptions()

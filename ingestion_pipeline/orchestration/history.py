@@ -29,6 +29,8 @@ def record_success(state: StateStore, clock: Clock, run_id: str, result: SyncRes
             points_deleted=result.deleted,
             files_parsed=parsed.files_parsed,
             points_embedded=result.embedded.points_embedded,
+            is_full=parsed.cloned.is_full,
+            commits_pulled=parsed.cloned.commits_pulled,
         )
     )
 

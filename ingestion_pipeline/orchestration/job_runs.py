@@ -4,7 +4,6 @@ A job's run has the job's id, so that handing it over twice makes one run. Dagst
 a run that was killed have other ids and the same tag; the newest of them says how the job is.
 """
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -152,7 +151,7 @@ class JobRuns:
         self._instance.report_dagster_event(event, run_id=run.run_id)
 
     def _create(self, job: Job, partition_key: str) -> dg.DagsterRun:
-        options = SyncOptions(**json.loads(job.options))
+        options = SyncOptions.from_json(job.options)
         definition = self._definition
         try:
             return self._instance.create_run_for_job(

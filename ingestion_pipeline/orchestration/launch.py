@@ -1,8 +1,9 @@
 """Running one partition in this process, through Dagster, for the command line."""
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -72,7 +73,7 @@ def sync_partition(
 def make_run_config(options: SyncOptions) -> dict[str, Any]:
     """Return the run config that carries options to the first op."""
     asset = repository_points.node_def.name
-    config = {"clone_repository": {"config": asdict(options)}}
+    config = {"clone_repository": {"config": json.loads(options.to_json())}}
     return {"ops": {asset: {"ops": config}}}
 
 

@@ -1,5 +1,6 @@
 """The four ops of a sync. Each calls one function of ``indexing`` and records what it did."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -29,6 +30,7 @@ from ingestion_pipeline.orchestration.metadata import (
 from ingestion_pipeline.orchestration.retries import dagster_errors
 from ingestion_pipeline.orchestration.run_facts import format_data_version
 from ingestion_pipeline.orchestration.run_progress import tell_run_progress
+from ingestion_pipeline.parse.ignore import validate_ignore_patterns
 from ingestion_pipeline.tracking.resolve import require_tracked, resolve_partition
 
 GPU_POOL = "gpu"
@@ -44,6 +46,20 @@ class SyncConfig(dg.Config):
     allow_mass_deletion: bool = Field(
         default=False, description="Go on though most of the repository's files are gone."
     )
+    branches: list[str] = Field(
+        default_factory=list, description="The tracked branches to look at; empty for all of them."
+    )
+    ignore_patterns: list[str] | None = Field(
+        default=None,
+        description="Files to leave out from now on, in gitignore syntax. Unset: as before.",
+    )
+
+    def to_options(self) -> SyncOptions:
+        """Return what the steps take."""
+        patterns = None if self.ignore_patterns is None else tuple(self.ignore_patterns)
+        return SyncOptions(
+            self.full_reindex, self.allow_mass_deletion, tuple(self.branches), patterns
+        )
 
 
 def _begin(context: dg.OpExecutionContext, repository: TrackedRepository) -> Services:
@@ -74,7 +90,11 @@ def clone_repository(
     """Ask the host about the repository, fetch it, and compare its trees with the state."""
     with dagster_errors(context):
         repository = _resolve(context)
-        services = _begin(context, repository)
+        services, options = _begin(context, repository), config.to_options()
+        if options.ignore_patterns is not None:
+            validate_ignore_patterns(options.ignore_patterns)
+            services.state.set_ignore_patterns(repository.source, options.ignore_patterns)
+            repository = replace(repository, ignore_patterns=options.ignore_patterns)
         with tell_run_progress(context, services, "clone") as progress:
             cloned = clone(
                 repository,
@@ -85,7 +105,7 @@ def clone_repository(
                 services.settings.data_path / "work" / context.run_id,
                 services.clock,
                 progress,
-                SyncOptions(config.full_reindex, config.allow_mass_deletion),
+                options,
             )
         for branch in cloned.missing_branches:
             context.log.warning(f"Branch {branch} is gone; its points stay until it is untracked.")
@@ -155,7 +175,12 @@ def upsert_points(
         services.state.remove_progress(context.run_id)
         if services.rollout.finish():
             context.log.info(f"Searches answer from {target.collection} now; all have moved to it.")
-        version = format_data_version(cloned.pushed_at, target.fingerprint)
+        # What left out a branch says nothing that a check would take for being up to date.
+        version = (
+            f"partial-{context.run_id}"
+            if cloned.is_partial
+            else format_data_version(cloned.pushed_at, target.fingerprint)
+        )
         return dg.MaterializeResult(
             metadata=describe_sync(result, code_map), data_version=dg.DataVersion(version)
         )

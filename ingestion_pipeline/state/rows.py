@@ -188,6 +188,8 @@ def sync_columns(record: SyncRecord) -> Mapping[str, Any]:
         "error": clean_text(record.error),
         "files_parsed": record.files_parsed,
         "points_embedded": record.points_embedded,
+        "is_full": record.is_full,
+        "commits_pulled": record.commits_pulled,
     }
 
 
@@ -207,6 +209,8 @@ def read_sync(row: RowMapping) -> SyncRecord:
         error=row["error"],
         files_parsed=row["files_parsed"],
         points_embedded=row["points_embedded"],
+        is_full=row["is_full"],
+        commits_pulled=row["commits_pulled"],
     )
 
 

@@ -1,7 +1,7 @@
 """Statements on ``check_schedules``; the caller holds the transaction."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
@@ -9,7 +9,12 @@ from ingestion_pipeline.core.repositories import SourceId
 from ingestion_pipeline.core.state import CheckSchedule
 from ingestion_pipeline.state import rows
 from ingestion_pipeline.state.tables import check_schedules as table
-from ingestion_pipeline.state.upsert import build_upsert
+from ingestion_pipeline.state.tables import received_webhooks
+from ingestion_pipeline.state.upsert import build_insert, build_upsert
+
+# GitHub's own page offers to send what is this old once more.
+# https://docs.github.com/en/webhooks/testing-and-troubleshooting-webhooks/redelivering-webhooks
+_DELIVERIES_KEPT = timedelta(days=3)
 
 
 def list_all(connection: Connection) -> dict[SourceId, CheckSchedule]:
@@ -53,6 +58,15 @@ def bump(connection: Connection, source: SourceId, at: datetime) -> None:
     kept = ["next_check_at", "failures"]
     columns = {**rows.source_columns(source), "failures": 0, "bumped_at": at}
     connection.execute(build_upsert(connection, table, keep=kept), [columns])
+
+
+def note_delivery(connection: Connection, delivery_id: str, at: datetime) -> bool:
+    """Remember that a webhook was received; return whether it is new."""
+    oldest = at - _DELIVERIES_KEPT
+    connection.execute(delete(received_webhooks).where(received_webhooks.c.received_at < oldest))
+    statement = build_insert(connection, received_webhooks).on_conflict_do_nothing()
+    columns = {"delivery_id": delivery_id, "received_at": at}
+    return connection.execute(statement.values(columns)).rowcount > 0
 
 
 def remove(connection: Connection, source: SourceId) -> None:

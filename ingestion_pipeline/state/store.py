@@ -120,6 +120,11 @@ class SqlStateStore(StateStore):
         with self._writing() as connection:
             tracked.set_pushed_at_seen(connection, seen)
 
+    def set_ignore_patterns(self, source: SourceId, patterns: Sequence[str]) -> None:
+        """Store which files are left out; nothing happens if the source was forgotten meanwhile."""
+        with self._writing() as connection:
+            tracked.set_ignore_patterns(connection, source, patterns)
+
     def list_branches(self, source: SourceId) -> list[IndexedBranch]:
         """Return the branches that were indexed whole, ordered by name."""
         with self._reading() as connection:
@@ -206,10 +211,13 @@ class SqlStateStore(StateStore):
         with self._writing() as connection:
             schedule_rows.set_many(connection, schedules)
 
-    def bump_source(self, source: SourceId, at: datetime) -> None:
-        """Note that a source changed, so that the next check asks about it first."""
+    def bump_source(self, source: SourceId, at: datetime, *, delivery_id: str = "") -> bool:
+        """Note that a source changed; see the port."""
         with self._writing() as connection:
+            if delivery_id and not schedule_rows.note_delivery(connection, delivery_id, at):
+                return False
             schedule_rows.bump(connection, source, at)
+            return True
 
     def set_progress(self, progress: SyncProgress) -> None:
         """Replace the progress of a run."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 from sqlalchemy.exc import DontWrapMixin
@@ -164,6 +166,8 @@ ingestion_history = Table(
     _text("error"),
     Column("files_parsed", Integer, nullable=False, server_default="0"),
     Column("points_embedded", Integer, nullable=False, server_default="0"),
+    Column("is_full", Boolean, nullable=False, server_default=false()),
+    Column("commits_pulled", Integer),
     Index(None, "partition_key", "started_at"),
     Index(None, "source_kind", "source_id", "started_at"),
     Index(None, "started_at"),
@@ -220,7 +224,33 @@ sync_jobs = Table(
     Column("ended_at", UtcDateTime),
     Column("ended_as", Text),
     _text("error"),
+    _text("sweep_id", server_default=""),
+    _text("result", server_default=""),
     Index(None, "accepted_at"),
+    Index(None, "sweep_id"),
+    Index(None, "ended_as", "ended_at"),
+)
+
+sync_sweeps = Table(
+    "sync_sweeps",
+    metadata,
+    _text("sweep_id", primary_key=True),
+    _text("requested_by"),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("checked_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    _count("total"),
+    _text("problem"),
+    Index(None, "asked_at"),
+)
+
+# Those of the last days, so that one that comes again is known.
+received_webhooks = Table(
+    "received_webhooks",
+    metadata,
+    _text("delivery_id", primary_key=True),
+    Column("received_at", UtcDateTime, nullable=False),
+    Index(None, "received_at"),
 )
 
 # One at a time per repository; what was asked to end does not keep out what replaces it.

@@ -1,6 +1,6 @@
 """Statements on ``tracked_repositories``; the caller holds the transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -151,6 +151,12 @@ def set_status(
     """Store a status and the message behind it."""
     values = {"status": status.value, "status_detail": rows.clean_text(detail)}
     _set_columns(connection, source, values)
+
+
+def set_ignore_patterns(connection: Connection, source: SourceId, patterns: Sequence[str]) -> None:
+    """Store which files are left out from now on."""
+    where = rows.is_source(table, source)
+    connection.execute(update(table).where(where).values(ignore_patterns=list(patterns)))
 
 
 def set_pushed_at_seen(connection: Connection, seen: Mapping[SourceId, str]) -> None:

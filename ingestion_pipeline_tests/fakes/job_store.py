@@ -13,6 +13,7 @@ from ingestion_pipeline.core.jobs import (
     JobStatus,
     JobStore,
     QueueFullError,
+    Sweep,
 )
 
 
@@ -22,6 +23,7 @@ class FakeJobStore(JobStore):
     def __init__(self) -> None:
         self._mutex = threading.RLock()
         self._rows: dict[str, Job] = {}
+        self._sweeps: dict[str, Sweep] = {}
 
     def accept(self, job: Job, max_queued: int, *, force: bool = False) -> Accepted:
         with self._mutex:
@@ -43,12 +45,12 @@ class FakeJobStore(JobStore):
             if active is not None and not force:
                 raise JobInProgressError(active)
             waiting = len([known for known in self._list_waiting() if known != active])
-            if waiting >= max_queued:
+            if waiting >= max_queued and not job.sweep_id:
                 raise QueueFullError(waiting, max_queued)
             if active is not None:
                 active = self._change(active.job_id, cancel_asked_at=job.accepted_at)
             self._rows[job.job_id] = job
-            return Accepted(job, True, active, waiting + 1)
+            return Accepted(job, True, active, waiting + (not job.sweep_id))
 
     def is_known(self, idempotency_key: str) -> bool:
         with self._mutex:
@@ -63,14 +65,23 @@ class FakeJobStore(JobStore):
             rows = [row for row in self._rows.values() if row.ended_at is None]
         return sorted(rows, key=lambda row: (row.accepted_at, row.job_id))
 
+    def list_ended(self, status: JobStatus, limit: int) -> list[Job]:
+        with self._mutex:
+            rows = [row for row in self._rows.values() if row.ended_as is status]
+        rows.sort(key=lambda row: row.job_id)
+        return sorted(rows, key=lambda row: str(row.ended_at), reverse=True)[:limit]
+
     def record_dispatched(self, job_id: str, at: datetime) -> None:
         self._change_once(job_id, "dispatched_at", at)
 
     def record_started(self, job_id: str, at: datetime) -> None:
         self._change_once(job_id, "started_at", at)
 
-    def record_ended(self, job_id: str, status: JobStatus, at: datetime, error: str = "") -> bool:
-        return self._change_once(job_id, "ended_at", at, ended_as=status, error=error)
+    def record_ended(
+        self, job_id: str, status: JobStatus, at: datetime, error: str = "", result: str = ""
+    ) -> bool:
+        said = {"ended_as": status, "error": error, "result": result}
+        return self._change_once(job_id, "ended_at", at, **said)
 
     def ask_to_cancel(self, job_id: str, at: datetime) -> Job | None:
         with self._mutex:
@@ -79,8 +90,39 @@ class FakeJobStore(JobStore):
                 self._change_once(job_id, "cancel_asked_at", at)
             return self._rows.get(job_id)
 
+    def begin_sweep(self, sweep: Sweep) -> Sweep:
+        with self._mutex:
+            for known in self._sweeps.values():
+                if known.ended_at is None:
+                    return known
+            self._sweeps[sweep.sweep_id] = sweep
+            return sweep
+
+    def find_newest_sweep(self) -> Sweep | None:
+        with self._mutex:
+            return max(self._sweeps.values(), key=lambda sweep: sweep.asked_at, default=None)
+
+    def record_sweep_checked(
+        self, sweep_id: str, total: int, at: datetime, problem: str = ""
+    ) -> None:
+        with self._mutex:
+            sweep = self._sweeps[sweep_id]
+            if sweep.checked_at is None:
+                checked = replace(sweep, checked_at=at, total=total, problem=problem)
+                self._sweeps[sweep_id] = checked
+
+    def record_sweep_ended(self, sweep_id: str, at: datetime) -> None:
+        with self._mutex:
+            sweep = self._sweeps[sweep_id]
+            if sweep.ended_at is None:
+                self._sweeps[sweep_id] = replace(sweep, ended_at=at)
+
+    def count_unended(self, sweep_id: str) -> int:
+        return sum(job.sweep_id == sweep_id for job in self.list_unended())
+
     def _list_waiting(self) -> list[Job]:
-        return [row for row in self._rows.values() if row.status is JobStatus.QUEUED]
+        rows = self._rows.values()
+        return [row for row in rows if row.status is JobStatus.QUEUED and not row.sweep_id]
 
     def _change(self, job_id: str, **changes: Any) -> Job:
         self._rows[job_id] = replace(self._rows[job_id], **changes)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ingestion_pipeline.core.deliveries import DeliveryStore
 from ingestion_pipeline.core.errors import (
@@ -34,6 +34,8 @@ from ingestion_pipeline_tests.fakes.job_store import FakeJobStore
 
 Documents = Mapping[tuple[SourceId, str], Sequence[DocumentState]]
 
+DAYS_KEPT = timedelta(days=3)
+
 
 class FakeStateStore(StateStore):
     """Starts with what the constructor is given; ``held_locks`` and ``closed`` show the rest."""
@@ -59,6 +61,7 @@ class FakeStateStore(StateStore):
         self._schedules = dict(schedules or {})
         self._progress: dict[str, SyncProgress] = {}
         self._relations: dict[tuple[SourceId, str], FileRelations] = {}
+        self._received: dict[str, datetime] = {}
         self._deliveries = FakeDeliveryStore()
         self._jobs = FakeJobStore()
         self._held: set[str] = set()
@@ -153,6 +156,11 @@ class FakeStateStore(StateStore):
             for source, pushed_at in seen.items():
                 if source in self._rows:
                     self._rows[source] = replace(self._rows[source], pushed_at_seen=pushed_at)
+
+    def set_ignore_patterns(self, source: SourceId, patterns: Sequence[str]) -> None:
+        with self._mutex:
+            if source in self._rows:
+                self._rows[source] = replace(self._rows[source], ignore_patterns=tuple(patterns))
 
     # -- what was indexed
 
@@ -256,11 +264,19 @@ class FakeStateStore(StateStore):
                 left = None if had == schedule.bumped_at else had
                 self._schedules[source] = replace(schedule, bumped_at=left)
 
-    def bump_source(self, source: SourceId, at: datetime) -> None:
+    def bump_source(self, source: SourceId, at: datetime, *, delivery_id: str = "") -> bool:
         _require_aware(at)
         with self._mutex:
+            received = self._received
+            for known in [known for known, when in received.items() if at - when > DAYS_KEPT]:
+                del received[known]
+            if delivery_id and delivery_id in received:
+                return False
+            if delivery_id:
+                received[delivery_id] = at
             had = self._schedules.get(source, CheckSchedule())
             self._schedules[source] = replace(had, bumped_at=at)
+            return True
 
     # -- progress, history and locks
 

@@ -78,6 +78,8 @@ def make_sync(run_id: str, minutes: int = 0, **changes: Any) -> SyncRecord:
         "points_deleted": 6,
         "files_parsed": 2,
         "points_embedded": 7,
+        "is_full": True,
+        "commits_pulled": 8,
     }
     return SyncRecord(run_id=run_id, **{**values, **changes})
 

@@ -16,6 +16,7 @@ from ingestion_pipeline.core.jobs import (
     JobStatus,
     JobStore,
     QueueFullError,
+    Sweep,
 )
 from ingestion_pipeline.core.state import StateStore
 from ingestion_pipeline_tests.state.samples import NOON, NOON_ELSEWHERE, make_source
@@ -122,12 +123,13 @@ def test_what_happens_to_a_job_counts_once(jobs: JobStore) -> None:
         asked = jobs.ask_to_cancel("job-1", at)
         assert asked is not None
         assert asked.status is JobStatus.CANCELLING
-    assert jobs.record_ended("job-1", JobStatus.CANCELLED, NOON, "gone \x00")
+    assert jobs.record_ended("job-1", JobStatus.CANCELLED, NOON, "gone \x00", '{"files": 3}')
     assert not jobs.record_ended("job-1", JobStatus.COMPLETED, LATER)
     ended = jobs.find_job("job-1")
     assert ended is not None
     assert ended.status is JobStatus.CANCELLED
     assert ended.error.startswith("gone")
+    assert ended.result == '{"files": 3}'
     moments = (ended.dispatched_at, ended.started_at, ended.cancel_asked_at, ended.ended_at)
     assert moments == (NOON, NOON, NOON, NOON)
     assert jobs.list_unended() == []
@@ -140,6 +142,55 @@ def test_an_ended_or_unknown_job_is_not_asked_to_end(jobs: JobStore) -> None:
     assert asked is not None
     assert asked.cancel_asked_at is None
     assert jobs.ask_to_cancel("job-9", LATER) is None
+
+
+def test_ended_jobs_are_listed_by_how_they_ended(jobs: JobStore) -> None:
+    for number, status in ((1, "skipped"), (2, "failed"), (3, "skipped"), (4, "skipped")):
+        jobs.accept(make_job(number), 9)
+        at = NOON + timedelta(hours=number)
+        jobs.record_ended(f"job-{number}", JobStatus(status), at, "Task exceeded TTL")
+    jobs.accept(make_job(5), 9)
+    skipped = jobs.list_ended(JobStatus.SKIPPED, 2)
+    assert [job.job_id for job in skipped] == ["job-4", "job-3"]
+    assert jobs.list_ended(JobStatus.COMPLETED, 2) == []
+
+
+def test_jobs_of_a_sweep_wait_beside_the_others(jobs: JobStore) -> None:
+    jobs.begin_sweep(Sweep("sweep", "a test", NOON, 9))
+    jobs.accept(make_job(1), 1)
+    for number in (2, 3):
+        accepted = jobs.accept(make_job(number, sweep_id="sweep"), 1)
+        assert (accepted.is_new, accepted.queue_size) == (True, 1)
+    with pytest.raises(JobInProgressError):
+        jobs.accept(make_job(4, source=2), 9)
+    assert jobs.count_unended("sweep") == 2
+    jobs.record_ended("job-2", JobStatus.COMPLETED, LATER)
+    assert jobs.count_unended("sweep") == 1
+    with pytest.raises(QueueFullError):
+        jobs.accept(make_job(4), 1)
+    assert jobs.accept(make_job(4, source=3), 2, force=True).queue_size == 2
+
+
+def test_one_sweep_at_a_time(jobs: JobStore) -> None:
+    assert jobs.find_newest_sweep() is None
+    first = Sweep("sweep-1", "a test", NOON_ELSEWHERE, 9)
+    assert jobs.begin_sweep(first) == first
+    assert jobs.begin_sweep(Sweep("sweep-2", "another", LATER, 9)) == first
+    for total, at in ((8, NOON), (7, LATER)):
+        jobs.record_sweep_checked("sweep-1", total, at, "a host did not answer")
+        jobs.record_sweep_ended("sweep-1", at)
+    ended = replace(first, total=8, checked_at=NOON, ended_at=NOON, problem="a host did not answer")
+    assert jobs.find_newest_sweep() == ended
+    second = Sweep("sweep-2", "another", LATER, 9)
+    assert jobs.begin_sweep(second) == second
+    assert jobs.find_newest_sweep() == second
+
+
+def test_of_many_sweeps_at_once_one_begins(jobs: JobStore) -> None:
+    sweeps = [Sweep(f"sweep-{number}", "a test", NOON, 9) for number in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        begun = list(pool.map(jobs.begin_sweep, sweeps))
+    assert len(set(begun)) == 1
 
 
 def race(accept: Callable[[int], Accepted]) -> tuple[int, list[type[Exception]]]:

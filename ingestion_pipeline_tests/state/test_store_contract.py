@@ -1,5 +1,6 @@
 """What every state store does, the fake included."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -494,6 +495,35 @@ def test_a_bump_leaves_the_schedule_and_the_newest_counts(store: StateStore) -> 
         make_source(1): CheckSchedule(NOON, 2, NOON + timedelta(minutes=2)),
         make_source(2): CheckSchedule(bumped_at=NOON),
     }
+
+
+def test_a_webhook_that_comes_again_bumps_nothing(store: StateStore) -> None:
+    assert store.bump_source(make_source(1), NOON, delivery_id="d-1")
+    store.set_check_schedules({make_source(1): CheckSchedule(bumped_at=NOON)})
+    later = NOON + timedelta(days=1)
+    assert not store.bump_source(make_source(1), later, delivery_id="d-1")
+    assert store.list_check_schedules()[make_source(1)].bumped_at is None
+    assert store.bump_source(make_source(1), later, delivery_id="d-2")
+    assert store.bump_source(make_source(1), NOON + timedelta(days=4), delivery_id="d-1")
+
+
+def test_of_many_deliveries_of_one_webhook_one_counts(store: StateStore) -> None:
+    def bump(_number: int) -> bool:
+        return store.bump_source(make_source(1), NOON, delivery_id="d-1")
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(bump, range(16))) == 1
+
+
+def test_ignore_patterns_change_alone(store: StateStore) -> None:
+    store.set_ignore_patterns(make_source(1), ["*.pyc"])
+    assert store.find_source(make_source(1)) is None
+    row = make_repository(1)
+    store.save_repository(row)
+    store.set_ignore_patterns(row.source, ["*.pyc", "docs/"])
+    assert store.find_source(row.source) == replace(row, ignore_patterns=("*.pyc", "docs/"))
+    store.set_ignore_patterns(row.source, [])
+    assert store.find_source(row.source) == row
 
 
 def test_a_bump_that_was_answered_is_cleared(store: StateStore) -> None:
