@@ -335,6 +335,23 @@ def build_hosts(settings: Settings, clock: Clock) -> Mapping[SourceKind, CodeHos
     }
 
 
+def parse_github_reference(settings: Settings, reference: str) -> str:
+    """Return ``owner/name`` for what a person typed, without asking anybody.
+
+    Raises:
+        InvalidRepositoryNameError: Malformed.
+        HostNotAllowedError: Another host than the configured one.
+    """
+    from ingestion_pipeline.sources.github.reference import (
+        get_web_host,
+        parse_api_url,
+        parse_reference,
+    )
+
+    api_url = parse_api_url(str(settings.github_api_url).rstrip("/"))
+    return parse_reference(reference, get_web_host(api_url), settings.allowed_hosts)
+
+
 @lru_cache(maxsize=4)
 def _get_github_host(
     api_url: str,

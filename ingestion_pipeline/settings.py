@@ -169,6 +169,14 @@ class Settings(BaseSettings):
         ),
     )
 
+    read_token: SecretStr | None = Field(
+        default=None,
+        description=(
+            "Bearer token of HTTP requests that read; unset, reading is open. It changes nothing, "
+            "and `admin_token` reads, too. Two as there."
+        ),
+    )
+
     sensor_interval_seconds: int = Field(
         default=30, ge=10, description="Least time between two ticks of the freshness sensor."
     )

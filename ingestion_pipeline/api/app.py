@@ -1,5 +1,6 @@
 """The application: its routes, and what errors look like to callers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -10,10 +11,15 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
-from ingestion_pipeline.api.auth import TokenCheck
-from ingestion_pipeline.api.jobs import JobDoor, explain_in_progress, make_job_router
+from ingestion_pipeline.api.guard import Guard, Pause, Tokens
+from ingestion_pipeline.api.ingestion import make_ingestion_router
+from ingestion_pipeline.api.job_routes import make_job_router
+from ingestion_pipeline.api.jobs import JobDoor
 from ingestion_pipeline.api.keeper import JobKeeper
-from ingestion_pipeline.api.problems import add_problem_handlers
+from ingestion_pipeline.api.openapi import describe_api
+from ingestion_pipeline.api.problems import add_problem_handlers, document
+from ingestion_pipeline.api.repositories import make_repository_router
+from ingestion_pipeline.api.search import make_search_router
 from ingestion_pipeline.api.webhooks import make_webhook_router
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.jobs import JobInProgressError
@@ -39,7 +45,9 @@ class Health(BaseModel):
     status: str = "ok"
 
 
-def make_app(services: Services, instance: dg.DagsterInstance) -> FastAPI:
+def make_app(
+    services: Services, instance: dg.DagsterInstance, pause: Pause = asyncio.sleep
+) -> FastAPI:
     """Return the application over services that stay open as long as it does.
 
     While it is up it tends the jobs.
@@ -47,6 +55,7 @@ def make_app(services: Services, instance: dg.DagsterInstance) -> FastAPI:
     Args:
         services: Its state store is opened here, once for all threads.
         instance: Dagster's, of the same project.
+        pause: Waits before a failed attempt to get in is answered.
     """
     state = services.state
     keeper = JobKeeper(services, instance)
@@ -58,14 +67,20 @@ def make_app(services: Services, instance: dg.DagsterInstance) -> FastAPI:
             yield
 
     app = FastAPI(title="ingestion_pipeline", docs_url=None, redoc_url=None, lifespan=keep)
+    app.add_middleware(Guard, tokens=Tokens(services.settings), pause=pause)
+    app.include_router(make_job_router(door))
+    app.include_router(make_ingestion_router(door, services, instance))
+    app.include_router(make_repository_router(door, services, instance))
+    app.include_router(make_search_router(services))
     app.include_router(make_webhook_router(services))
-    app.include_router(make_job_router(door, TokenCheck(services.settings)))
     add_problem_handlers(app)
+    describe_api(app)
 
-    @app.get("/api/v1/runs/{run_id}/progress")
+    @app.get("/api/v1/runs/{run_id}/progress", tags=["jobs"], responses=document(404, 503))
     def read_progress(run_id: str) -> RunProgress:
-        """Return the newest progress of a run."""
-        progress = state.find_progress(run_id)
+        """Return the newest progress of a run, whoever asked for it."""
+        # Postgres takes no NUL.
+        progress = None if "\x00" in run_id else state.find_progress(run_id)
         if progress is None:
             raise HTTPException(404, "No such run is in progress.")
         return RunProgress.model_validate(progress)
@@ -76,7 +91,7 @@ def make_app(services: Services, instance: dg.DagsterInstance) -> FastAPI:
         return Health()
 
     @app.exception_handler(JobInProgressError)
-    async def explain_in_progress_job(_request: Request, error: JobInProgressError) -> JSONResponse:
-        return await run_in_threadpool(explain_in_progress, door, error)
+    async def explain_in_progress(_request: Request, error: JobInProgressError) -> JSONResponse:
+        return await run_in_threadpool(door.explain_in_progress, error)
 
     return app

@@ -1,4 +1,4 @@
-"""The thread that hands jobs to Dagster, follows them, and sends their webhooks."""
+"""The threads behind the routes: jobs, checks for syncs of everything, webhooks."""
 
 import logging
 import threading
@@ -11,13 +11,18 @@ from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.errors import TransientError
 from ingestion_pipeline.notify.deliver import deliver_due
 from ingestion_pipeline.orchestration.job_runs import JobRuns
+from ingestion_pipeline.orchestration.sweeps import tend_sweep
 
 _logger = logging.getLogger(__name__)
 _INTERVAL_SECONDS = 1.0
+_LONGEST_INTERVAL_SECONDS = 60.0
 
 
 class JobKeeper:
-    """Tends jobs once a second, and at once when it is woken.
+    """Tends jobs once a second, and at once when it is woken; after failures ever more rarely.
+
+    Each task has a thread of its own: a host that answers slowly, or a receiver of webhooks that
+    does, holds up no job.
 
     Args:
         services: Stay open as long as it works.
@@ -26,21 +31,25 @@ class JobKeeper:
 
     def __init__(self, services: Services, instance: dg.DagsterInstance) -> None:
         self._services = services
-        self._runs = JobRuns(services, instance)
-        self._woken = threading.Event()
+        self._instance = instance
         self._over = threading.Event()
+        steps = (JobRuns(services, instance).tend, self._tend_sweep, self._deliver)
+        self._steps: dict[Callable[[], None], threading.Event] = {
+            step: threading.Event() for step in steps
+        }
 
     def wake(self) -> None:
-        """Say that there is something to hand over."""
-        self._woken.set()
+        """Say that there is something to do."""
+        for woken in self._steps.values():
+            woken.set()
 
     @contextmanager
     def working(self) -> Iterator[None]:
         """Work until the context ends."""
         self._over.clear()
         threads = [
-            threading.Thread(target=self._repeat, args=(step,), name=step.__name__)
-            for step in (self._runs.tend, self._deliver)
+            threading.Thread(target=self._repeat, args=item, name=item[0].__name__)
+            for item in self._steps.items()
         ]
         for thread in threads:
             thread.start()
@@ -48,20 +57,28 @@ class JobKeeper:
             yield
         finally:
             self._over.set()
-            self._woken.set()
+            self.wake()
             for thread in threads:
                 thread.join()
 
-    def _repeat(self, step: Callable[[], None]) -> None:
+    def _repeat(self, step: Callable[[], None], woken: threading.Event) -> None:
+        interval = _INTERVAL_SECONDS
         while not self._over.is_set():
             try:
                 step()
+                interval = _INTERVAL_SECONDS
             except TransientError as error:
                 _logger.warning("%s failed and is tried again: %s", step.__name__, error)
+                interval = min(2 * interval, _LONGEST_INTERVAL_SECONDS)
             except Exception:  # whatever it is, the next round may be better, and jobs wait for it
                 _logger.exception("%s failed and is tried again", step.__name__)
-            self._woken.wait(_INTERVAL_SECONDS)
-            self._woken.clear()
+                interval = min(2 * interval, _LONGEST_INTERVAL_SECONDS)
+            woken.wait(interval)
+            woken.clear()
+
+    def _tend_sweep(self) -> None:
+        if tend_sweep(self._services, self._instance):
+            self.wake()
 
     def _deliver(self) -> None:
         if self._services.settings.webhook_signing_secret is None:

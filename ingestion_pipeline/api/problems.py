@@ -8,10 +8,18 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from ingestion_pipeline.api.options import InvalidOptionError
 from ingestion_pipeline.core.errors import (
+    AuthenticationError,
+    BranchNotFoundError,
+    EncoderMismatchError,
+    EncoderWeightsError,
+    HostNotAllowedError,
     IngestionError,
+    InvalidQueryError,
     InvalidRepositoryNameError,
     RepositoryNotTrackedError,
     RepositoryUnavailableError,
@@ -22,11 +30,18 @@ from ingestion_pipeline.core.jobs import IdempotencyConflictError, QueueFullErro
 
 _logger = logging.getLogger(__name__)
 
+_MEDIA_TYPE = "application/problem+json"
 _RETRY_SECONDS = "10"
 _STATUSES: dict[type[IngestionError], int] = {
     IdempotencyConflictError: 422,
     WebhookUrlError: 422,
     InvalidRepositoryNameError: 400,
+    HostNotAllowedError: 400,
+    InvalidQueryError: 400,
+    BranchNotFoundError: 422,
+    AuthenticationError: 503,
+    EncoderWeightsError: 503,
+    EncoderMismatchError: 503,
     RepositoryNotTrackedError: 404,
     RepositoryUnavailableError: 404,
 }
@@ -47,7 +62,44 @@ def make_problem(
         "detail": detail,
         **members,
     }
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+    return JSONResponse(body, status, headers, media_type=_MEDIA_TYPE)
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of a request."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457); some have further members."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] | None = None
+
+
+def document(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says of these statuses, and of those that any route may answer with."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {_MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in sorted({401, 403, *statuses})
+    }
+
+
+def explain_field(field: str, message: str) -> JSONResponse:
+    """Return the 422 that names one field."""
+    errors = [{"field": field, "message": message}]
+    return make_problem(422, f"{field}: {message}", errors=errors)
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -65,6 +117,10 @@ def add_problem_handlers(app: FastAPI) -> None:
         ]
         detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
         return make_problem(422, detail, errors=errors)
+
+    @app.exception_handler(InvalidOptionError)
+    async def explain_option(_request: Request, error: InvalidOptionError) -> JSONResponse:
+        return explain_field(error.field, str(error))
 
     @app.exception_handler(QueueFullError)
     async def explain_full(_request: Request, error: QueueFullError) -> JSONResponse:

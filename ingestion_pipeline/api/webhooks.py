@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+from contextlib import nullcontext
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
+from ingestion_pipeline.api.bodies import BodyTooLargeError, read_body
+from ingestion_pipeline.api.problems import make_problem
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.repositories import SourceId
 from ingestion_pipeline.freshness.webhook import (
@@ -21,10 +24,10 @@ _logger = logging.getLogger(__name__)
 # https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap
 MAX_BODY_BYTES = 25 * 1024 * 1024
 BODY_TIMEOUT_SECONDS = 30.0
-
-
-class BodyTooLargeError(Exception):
-    """More than GitHub ever sends."""
+# Most payloads are some kilobytes. Large ones are held whole before anybody has verified them.
+_SMALL_BYTES = 1024 * 1024
+_MOST_LARGE_BODIES = 4
+_MOST_ID_CHARS = 100
 
 
 def make_webhook_router(services: Services) -> APIRouter:
@@ -32,22 +35,26 @@ def make_webhook_router(services: Services) -> APIRouter:
     router = APIRouter()
     setting = services.settings.github_webhook_secret
     secret = setting.get_secret_value() if setting else ""
+    large_bodies = asyncio.Semaphore(_MOST_LARGE_BODIES)
 
     @router.post("/api/v1/webhooks/github")
     async def receive_github_webhook(request: Request) -> JSONResponse:
         """Note that a repository changed, so that the sensor's next tick asks about it first."""
         if not secret:
-            return _answer(503, "Webhooks are off: INGESTION_GITHUB_WEBHOOK_SECRET is not set.")
+            return make_problem(
+                503, "Webhooks are off: INGESTION_GITHUB_WEBHOOK_SECRET is not set."
+            )
         try:
-            body = await _read_body(request)
+            async with nullcontext() if _is_small(request) else large_bodies:
+                body = await read_body(request, MAX_BODY_BYTES, BODY_TIMEOUT_SECONDS)
         except BodyTooLargeError:
-            return _answer(413, "A payload of GitHub's has 25 MB at most.")
+            return make_problem(413, "A payload of GitHub's has 25 MB at most.")
         except TimeoutError:
-            return _answer(408, "The payload did not arrive in time.")
+            return make_problem(408, "The payload did not arrive in time.")
         except ClientDisconnect:
-            return _answer(400, "The payload ended early.")
+            return make_problem(400, "The payload ended early.")
         if not verify_signature(secret, body, request.headers.get("X-Hub-Signature-256")):
-            return _answer(401, "The signature is missing or wrong.")
+            return make_problem(401, "The signature is missing or wrong.")
         return await run_in_threadpool(_accept, services, request, body)
 
     return router
@@ -58,14 +65,17 @@ def _accept(services: Services, request: Request, body: bytes) -> JSONResponse:
     try:
         source = read_push(event, body, request.headers.get("Content-Type", ""))
     except MalformedWebhookError as error:
-        return _answer(400, str(error))
+        return make_problem(400, str(error))
     if event == "ping":
         return _answer(200, "pong")
     if source is None:
         return _answer(200, "Ignored: this event tells of no change.")
     if not _is_tracked(services, source):
         return _answer(200, "Ignored: this repository is not tracked.")
-    services.state.bump_source(source, services.clock.now())
+    delivery_id = request.headers.get("X-GitHub-Delivery", "")[:_MOST_ID_CHARS]
+    is_new = services.state.bump_source(source, services.clock.now(), delivery_id=delivery_id)
+    if not is_new:
+        return _answer(200, "Ignored: this delivery was received before.")
     _logger.info("GitHub says that %s changed (%s)", source, event)
     return _answer(202, "The next check asks about this repository first.")
 
@@ -75,23 +85,9 @@ def _is_tracked(services: Services, source: SourceId) -> bool:
     return row is not None and row.untracked_at is None
 
 
-async def _read_body(request: Request) -> bytes:
-    """Return the whole body.
-
-    Raises:
-        BodyTooLargeError: It is over the cap, or says so.
-        TimeoutError: It arrives too slowly.
-    """
+def _is_small(request: Request) -> bool:
     announced = request.headers.get("Content-Length", "")
-    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
-        raise BodyTooLargeError
-    chunks = bytearray()
-    async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
-        async for chunk in request.stream():
-            chunks += chunk
-            if len(chunks) > MAX_BODY_BYTES:
-                raise BodyTooLargeError
-    return bytes(chunks)
+    return announced.isdecimal() and int(announced) <= _SMALL_BYTES
 
 
 def _answer(status: int, detail: str) -> JSONResponse:

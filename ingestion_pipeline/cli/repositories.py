@@ -7,14 +7,12 @@ from rich.table import Table
 
 from ingestion_pipeline.cli.opening import IGNORE_HELP, console, open_command, track_reference
 from ingestion_pipeline.cli.rollouts import describe_rollout
-from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.clock import format_utc
-from ingestion_pipeline.core.repositories import TrackedRepository
 from ingestion_pipeline.freshness.evidence import Decision
 from ingestion_pipeline.orchestration.freshness_check import check_freshness, sync_partitions
 from ingestion_pipeline.orchestration.instance import open_instance
-from ingestion_pipeline.orchestration.purge import list_untracked, purge_source
-from ingestion_pipeline.tracking.track import untrack_repository
+from ingestion_pipeline.orchestration.purge import list_untracked
+from ingestion_pipeline.orchestration.untracking import untrack as untrack_partition
 
 
 @click.command()
@@ -55,14 +53,8 @@ def track(
 def untrack(partition: str, purge: bool) -> None:
     """Stop tracking PARTITION (owner/name). Its points are purged a day later."""
     with open_command() as services, open_instance(services.settings) as instance:
-        # A repository made anew under a name is another source than the one that had it before.
-        rows = _list_untracked(services, partition) if purge else []
-        if not rows or services.state.find_repository(partition) is not None:
-            rows.append(untrack_repository(partition, services.state, services.clock))
-        sync_partitions(services, instance)
-        services.rollout.finish()  # it may have been the last that had not moved
+        deleted = untrack_partition(services, instance, partition, purge=purge)
         if purge:
-            deleted = sum(purge_source(services, row.source) for row in rows)
             console.print(f"Untracked {partition} and deleted {deleted:,} points.", markup=False)
             return
     console.print(
@@ -111,8 +103,3 @@ def repositories(offline: bool) -> None:
         for note in (*notes, describe_rollout(services)):
             if note:
                 console.print(note, markup=False)
-
-
-def _list_untracked(services: Services, partition: str) -> list[TrackedRepository]:
-    rows = services.state.list_repositories(include_untracked=True)
-    return [row for row in rows if row.partition_key == partition and row.untracked_at]

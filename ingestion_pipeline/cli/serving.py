@@ -1,14 +1,14 @@
 """``ingestion-pipeline serve``: the HTTP door."""
 
-import ipaddress
-
 import click
 
 from ingestion_pipeline.cli.opening import console, open_command
 from ingestion_pipeline.core.errors import ConfigurationError
 
-# Each may hold a payload of 25 MB that nobody has verified yet.
-_MOST_CONNECTIONS = 64
+_MOST_CONNECTIONS = 512
+# Who waits for an answer is told sooner than a run is that the embedded points are in use.
+_MOST_LOCK_SECONDS = 15.0
+_SHUTDOWN_SECONDS = 5
 
 
 @click.command()
@@ -26,10 +26,14 @@ def serve(host: str, port: int) -> None:
     import uvicorn
 
     from ingestion_pipeline.api.app import make_app
+    from ingestion_pipeline.api.guard import is_loopback
     from ingestion_pipeline.orchestration.instance import open_instance
 
     with open_command() as services, open_instance(services.settings) as instance:
-        if services.settings.admin_token is None and not _is_loopback(host):
+        seconds = min(services.settings.edge_lock_timeout_seconds, _MOST_LOCK_SECONDS)
+        changes = {"edge_lock_timeout_seconds": seconds}
+        services.settings = services.settings.model_copy(update=changes)
+        if services.settings.admin_token is None and not is_loopback(host):
             raise ConfigurationError(
                 f"Without INGESTION_ADMIN_TOKEN whoever reaches {host} could start syncs. Set it, "
                 "or listen on 127.0.0.1."
@@ -44,11 +48,6 @@ def serve(host: str, port: int) -> None:
             port=port,
             limit_concurrency=_MOST_CONNECTIONS,
             server_header=False,
+            # A stream of events would hold up the end for as long as its job takes.
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 
 from ingestion_pipeline.core.repositories import RepositoryStatus
 from ingestion_pipeline.freshness.backoff import LONGEST_DELAY_SECONDS, compute_next_try
-from ingestion_pipeline.freshness.evidence import Action, Decision, Evidence
+from ingestion_pipeline.freshness.evidence import PARTIAL, Action, Decision, Evidence
 from ingestion_pipeline.freshness.heads import HeadComparison, compare_heads, explain_moves
 
 _CODES = {
@@ -97,6 +97,8 @@ def _find_cause(evidence: Evidence, heads: HeadComparison) -> str:
     if stored is None:
         renamed = row.former_keys and evidence.indexed_heads
         return f"renamed from {row.former_keys[-1]}" if renamed else "never indexed"
+    if stored.code_version == PARTIAL:
+        return "the last sync left out branches"
     if stored.code_version != evidence.code_version:
         return f"pipeline changed ({_explain_version(stored.code_version, evidence.code_version)})"
     if heads.moved:

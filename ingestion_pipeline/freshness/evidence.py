@@ -9,6 +9,9 @@ from ingestion_pipeline.core.code_host import FreshnessReport, RemoteState
 from ingestion_pipeline.core.repositories import SourceId, TrackedRepository
 from ingestion_pipeline.core.state import SyncRecord, SyncStatus
 
+# In the place of a code version: what was read of some branches says nothing of the others.
+PARTIAL = "partial"
+
 
 class Action(StrEnum):
     """What to do about one repository."""

@@ -1,7 +1,7 @@
 """What decides which files are indexed and how a sync was asked for."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ingestion_pipeline.core.errors import PermanentError
 from ingestion_pipeline.embed import ENCODER_VERSION
@@ -40,10 +40,12 @@ class SyncOptions:
 
     @classmethod
     def from_json(cls, text: str) -> "SyncOptions":
-        """Return what ``to_json`` was called on."""
-        said = json.loads(text)
-        listed = {name: tuple(value) for name, value in said.items() if isinstance(value, list)}
-        return cls(**{**said, **listed})
+        """Return what ``to_json`` was called on; what is no option of ours is passed over."""
+        names = {field.name for field in fields(cls)}
+        said = {name: value for name, value in json.loads(text).items() if name in names}
+        given = {name: value for name, value in said.items() if value is not None}
+        listed = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+        return cls(**{**given, **listed})
 
 
 DEFAULT_OPTIONS = SyncOptions()

@@ -13,6 +13,7 @@ from ingestion_pipeline.orchestration.resources import (
     make_resources,
     open_configured_services,
 )
+from ingestion_pipeline.orchestration.run_ends import make_run_end_sensors
 from ingestion_pipeline.orchestration.sensors import (
     make_freshness_sensor,
     make_reconciliation_schedule,
@@ -33,7 +34,7 @@ def build_definitions(open_pipeline: OpenServices = open_configured_services) ->
         assets=[points, encoder],
         asset_checks=list(all_checks()),
         jobs=[sync_repository, preview_job, purge_untracked],
-        sensors=[make_freshness_sensor(settings)],
+        sensors=[make_freshness_sensor(settings), *make_run_end_sensors()],
         schedules=[make_reconciliation_schedule(settings), hourly_purge],
         resources=make_resources(open_pipeline),
         # One process a run: its start is most of a small run's time, and a child an op costs 5x.

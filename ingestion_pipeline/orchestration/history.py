@@ -1,5 +1,6 @@
 """Lines of the ingestion history, for runs that end and for runs that fail."""
 
+import json
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -32,6 +33,22 @@ def record_success(state: StateStore, clock: Clock, run_id: str, result: SyncRes
             is_full=parsed.cloned.is_full,
             commits_pulled=parsed.cloned.commits_pulled,
         )
+    )
+
+
+def describe_result(record: SyncRecord) -> str:
+    """Return what a job keeps of a sync that ended well, as JSON."""
+    return json.dumps(
+        {
+            "files": record.files,
+            "points_added": record.points_added,
+            "points_changed": record.points_changed,
+            "points_deleted": record.points_deleted,
+            "points_embedded": record.points_embedded,
+            "duration_seconds": record.duration_seconds,
+            "is_full": record.is_full,
+            "commits_pulled": record.commits_pulled,
+        }
     )
 
 

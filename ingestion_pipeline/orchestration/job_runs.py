@@ -24,13 +24,14 @@ from dagster._core.storage.tags import MAX_RETRIES_TAG, WILL_RETRY_TAG
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from ingestion_pipeline.composition import Services
+from ingestion_pipeline.core.clock import format_utc
 from ingestion_pipeline.core.errors import ConfigurationError, RepositoryBusyError
 from ingestion_pipeline.core.jobs import Job, JobStatus
 from ingestion_pipeline.indexing.rules import SyncOptions
 from ingestion_pipeline.notify.events import make_delivery
-from ingestion_pipeline.orchestration.build import build_definitions
-from ingestion_pipeline.orchestration.jobs import SYNC_JOB_NAME
-from ingestion_pipeline.orchestration.launch import make_run_config
+from ingestion_pipeline.orchestration.history import describe_result
+from ingestion_pipeline.orchestration.jobs import SYNC_JOB_NAME, make_run_config
+from ingestion_pipeline.orchestration.launcher import NOT_AFTER_TAG
 from ingestion_pipeline.orchestration.partitions import PARTITION_TAG, PARTITIONS_NAME
 from ingestion_pipeline.orchestration.run_facts import IN_PROGRESS
 
@@ -164,6 +165,7 @@ class JobRuns:
                     PARTITION_TAG: partition_key,
                     JOB_TAG: job.job_id,
                     REQUESTED_BY_TAG: job.requested_by,
+                    NOT_AFTER_TAG: format_utc(job.accepted_at + self._time_to_live),
                 },
                 remote_job_origin=self._origin,
                 job_code_origin=JobPythonOrigin(
@@ -189,7 +191,7 @@ class JobRuns:
             if run.status is Status.CANCELED and self._was_skipped(job):
                 self._end(job, JobStatus.SKIPPED, EXCEEDED)
             else:
-                self._end(job, _ENDS[run.status], self._explain(run))
+                self._end(job, _ENDS[run.status], *self._describe_end(run))
             return
         if run.status in _AT_WORK and job.started_at is None:
             self._jobs.record_started(job.job_id, now)
@@ -215,8 +217,11 @@ class JobRuns:
                 end_run(self._instance, now)
 
     def _is_expired(self, job: Job) -> bool:
-        age = self._clock.now() - job.accepted_at
-        return age > timedelta(seconds=self._services.settings.job_ttl_seconds)
+        return self._clock.now() - job.accepted_at > self._time_to_live
+
+    @property
+    def _time_to_live(self) -> timedelta:
+        return timedelta(seconds=self._services.settings.job_ttl_seconds)
 
     def _was_skipped(self, job: Job) -> bool:
         """Whether the run ended because it had waited too long; whoever looks says the same."""
@@ -234,15 +239,17 @@ class JobRuns:
             return False
         return self._clock.now() - record.update_timestamp < _RETRY_COMES_WITHIN
 
-    def _explain(self, run: dg.DagsterRun) -> str:
-        if run.status is not Status.FAILURE:
-            return ""
-        key = run.tags.get(PARTITION_TAG)
-        lines = self._services.state.list_syncs(key, limit=20)
-        said = next((line.error for line in lines if line.run_id == run.run_id), "")
-        return said or "Its run failed. Dagster's UI shows why."
+    def _describe_end(self, run: dg.DagsterRun) -> tuple[str, str]:
+        """Return why the run failed and what it did, "" for what it did not."""
+        if run.status is Status.CANCELED:
+            return "", ""
+        lines = self._services.state.list_syncs(run.tags.get(PARTITION_TAG), limit=20)
+        line = next((line for line in lines if line.run_id == run.run_id), None)
+        if run.status is Status.FAILURE:
+            return (line.error if line else "") or "Its run failed. Dagster's UI shows why.", ""
+        return "", describe_result(line) if line else ""
 
-    def _end(self, job: Job, status: JobStatus, error: str = "") -> None:
+    def _end(self, job: Job, status: JobStatus, error: str = "", result: str = "") -> None:
         """Note the end; the webhook first, as it is told once however often it is added."""
         now = self._clock.now()
         known = self._jobs.find_job(job.job_id)
@@ -258,10 +265,13 @@ class JobRuns:
             event = f"sync.{status.value}"
             delivery = make_delivery(job.job_id, event, job.webhook_url, data, now)
             self._services.state.deliveries.add_delivery(delivery)
-        self._jobs.record_ended(job.job_id, status, now, error)
+        self._jobs.record_ended(job.job_id, status, now, error, result)
 
     @cached_property
     def _definition(self) -> dg.JobDefinition:
+        # The definitions hold sensors that tend jobs.
+        from ingestion_pipeline.orchestration.build import build_definitions
+
         return build_definitions().resolve_job_def(SYNC_JOB_NAME)
 
     @cached_property

@@ -1,19 +1,16 @@
 """Running one partition in this process, through Dagster, for the command line."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from ingestion_pipeline.core.errors import IngestionError
 from ingestion_pipeline.indexing.rules import DEFAULT_OPTIONS, SyncOptions
-from ingestion_pipeline.orchestration.assets import repository_points
 from ingestion_pipeline.orchestration.build import build_definitions
-from ingestion_pipeline.orchestration.jobs import SYNC_JOB_NAME
+from ingestion_pipeline.orchestration.jobs import SYNC_JOB_NAME, make_run_config
 from ingestion_pipeline.orchestration.run_process import make_process_tags
 
 
@@ -68,13 +65,6 @@ def sync_partition(
     )
     metadata = {name: value.value for name, value in shown.items()}
     return SyncRun(result.run_id, metadata, failed)
-
-
-def make_run_config(options: SyncOptions) -> dict[str, Any]:
-    """Return the run config that carries options to the first op."""
-    asset = repository_points.node_def.name
-    config = {"clone_repository": {"config": json.loads(options.to_json())}}
-    return {"ops": {asset: {"ops": config}}}
 
 
 def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:

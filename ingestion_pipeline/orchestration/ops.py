@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.repositories import TrackedRepository
+from ingestion_pipeline.freshness.evidence import PARTIAL
 from ingestion_pipeline.indexing.clone import clone_repository as clone
 from ingestion_pipeline.indexing.embed import embed_repository as embed
 from ingestion_pipeline.indexing.handles import (
@@ -175,12 +176,8 @@ def upsert_points(
         services.state.remove_progress(context.run_id)
         if services.rollout.finish():
             context.log.info(f"Searches answer from {target.collection} now; all have moved to it.")
-        # What left out a branch says nothing that a check would take for being up to date.
-        version = (
-            f"partial-{context.run_id}"
-            if cloned.is_partial
-            else format_data_version(cloned.pushed_at, target.fingerprint)
-        )
+        fingerprint = PARTIAL if cloned.is_partial else target.fingerprint
+        version = format_data_version(cloned.pushed_at, fingerprint)
         return dg.MaterializeResult(
             metadata=describe_sync(result, code_map), data_version=dg.DataVersion(version)
         )

@@ -10,14 +10,22 @@ import httpx
 import uvicorn
 
 from ingestion_pipeline.api.app import make_app
+from ingestion_pipeline.api.guard import Pause
 from ingestion_pipeline.composition import Services
 
 
+async def _go_on(_seconds: float) -> None:
+    """Pause for no time at all."""
+
+
 @contextmanager
-def serve(services: Services, instance: dg.DagsterInstance) -> Iterator[httpx.Client]:
+def serve(
+    services: Services, instance: dg.DagsterInstance, pause: Pause = _go_on
+) -> Iterator[httpx.Client]:
     """Yield a client of a server that is up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(make_app(services, instance), log_config=None, ws="none")
+        app = make_app(services, instance, pause)
+        config = uvicorn.Config(app, log_config=None, ws="none")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -68,13 +68,14 @@ def deliver(
     *,
     signature: str | None = None,
     content_type: str = "application/json",
+    headers: Mapping[str, str] | None = None,
 ) -> httpx.Response:
     """Send what GitHub sends; signed rightly unless a signature is given, "" for none."""
-    headers = {"X-GitHub-Event": event, "Content-Type": content_type}
+    sent = {"X-GitHub-Event": event, "Content-Type": content_type, **(headers or {})}
     chosen = sign(body) if signature is None else signature
     if chosen:
-        headers["X-Hub-Signature-256"] = chosen
-    return client.post(PATH, content=body, headers=headers)
+        sent["X-Hub-Signature-256"] = chosen
+    return client.post(PATH, content=body, headers=sent)
 
 
 def is_bumped(world: World, source: SourceId = SOURCE) -> bool:
@@ -111,6 +112,13 @@ def test_a_form_is_as_good_as_json(client: httpx.Client, quiet: World, event: st
     body = urlencode({"payload": make_payload().decode()}).encode()
     form = "application/x-www-form-urlencoded; charset=utf-8"
     assert deliver(client, body, event, content_type=form).status_code == 202
+    assert is_bumped(quiet)
+
+
+def test_a_delivery_that_comes_again_is_known(client: httpx.Client, quiet: World) -> None:
+    for number, status in ((1, 202), (1, 200), (2, 202)):
+        headers = {"X-GitHub-Delivery": f"delivery-{number}"}
+        assert deliver(client, make_payload(), headers=headers).status_code == status
     assert is_bumped(quiet)
 
 

@@ -1,8 +1,6 @@
 """Syncs asked for over real HTTP; nobody runs them here."""
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -11,42 +9,18 @@ import pytest
 from dagster import DagsterRunStatus as Status
 from pydantic import SecretStr
 
-from ingestion_pipeline.api.app import make_app
-from ingestion_pipeline.core.errors import ConfigurationError
 from ingestion_pipeline.core.jobs import JobStatus
+from ingestion_pipeline.core.repositories import SourceId, SourceKind, TrackedRepository
+from ingestion_pipeline.orchestration.history import describe_result
 from ingestion_pipeline.orchestration.partitions import PARTITION_TAG
 from ingestion_pipeline.tracking.track import track_repository
-from ingestion_pipeline_tests.api.serving import serve
+from ingestion_pipeline_tests.api.settings import configure
+from ingestion_pipeline_tests.end_to_end.waiting import wait_for
 from ingestion_pipeline_tests.fakes.code_host import make_hosted
 from ingestion_pipeline_tests.orchestration.world import KEY, World
+from ingestion_pipeline_tests.state.samples import make_sync
 
-ROOT = Path(__file__).parents[2]
 PATH = f"/api/repositories/{KEY}/sync"
-
-
-def configure(world: World, **values: Any) -> None:
-    world.services.settings = world.services.settings.model_copy(update=values)
-
-
-@pytest.fixture(scope="module")
-def disk_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    """The one in memory shares a connection between threads, and the server has several."""
-    folder = str(tmp_path_factory.mktemp("dagster"))
-    with dg.DagsterInstance.local_temp(folder) as opened:
-        yield opened
-
-
-@pytest.fixture
-def instance(disk_instance: dg.DagsterInstance) -> dg.DagsterInstance:
-    disk_instance.wipe()
-    return disk_instance
-
-
-@pytest.fixture
-def client(world: World, instance: dg.DagsterInstance) -> Iterator[httpx.Client]:
-    shutil.copy(ROOT / "workspace.yaml", world.folder)
-    with serve(world.services, instance) as opened:
-        yield opened
 
 
 def test_what_is_accepted_is_described(client: httpx.Client, world: World) -> None:
@@ -61,7 +35,11 @@ def test_what_is_accepted_is_described(client: httpx.Client, world: World) -> No
         "created_at": "2026-01-31T12:00:00Z",
         "started_at": None,
         "ended_at": None,
+        "cancel_asked_at": None,
+        "estimated_completion": None,
         "error": None,
+        "commits_pulled": None,
+        "result": None,
         "progress": {
             "percentage": 0,
             "files_processed": 0,
@@ -69,7 +47,15 @@ def test_what_is_accepted_is_described(client: httpx.Client, world: World) -> No
             "current_file": None,
             "stage": None,
         },
-        "options": {"full_reindex": True, "allow_mass_deletion": False},
+        "options": {
+            "force": False,
+            "full_reindex": True,
+            "incremental": False,
+            "pull_remote": False,
+            "remote": "origin",
+            "branches": None,
+            "ignore_patterns": None,
+        },
     }
     assert client.get(f"/api/v1/jobs/{job_id}").json() == {"job_id": job_id, **body}
 
@@ -92,6 +78,14 @@ def test_what_is_not_tracked_is_not_found(client: httpx.Client, name: str) -> No
         ({"colour": "red"}, "colour"),
         ({"full_reindex": "perhaps"}, "full_reindex"),
         ({"full_reindex": True, "incremental": True}, "contradict"),
+        ({"branch": "main", "branches": ["main"]}, "branch and branches"),
+        ({"branches": ["main", "develop"]}, "branches: develop is not tracked"),
+        ({"branch": "develop"}, "branch: develop is not tracked"),
+        ({"branches": [""]}, "branches.0"),
+        ({"branches": "main"}, "branches"),
+        ({"remote": "upstream"}, "remote: There is no remote 'upstream'"),
+        ({"ignore_patterns": ["[z-"]}, "ignore_patterns: The ignore pattern '[z-'"),
+        ({"ignore_patterns": [1]}, "ignore_patterns.0"),
         ({"progress_webhook": "https://example.com/hook"}, "INGESTION_WEBHOOK_SIGNING_SECRET"),
     ],
 )
@@ -102,6 +96,59 @@ def test_options_that_cannot_be_followed_are_named(
     assert answer.status_code == 422
     assert said in answer.json()["detail"]
     assert world.state.jobs.list_unended() == []
+
+
+def test_a_local_repository_has_no_remote(client: httpx.Client, world: World) -> None:
+    source = SourceId(SourceKind.LOCAL, "7")
+    hosted = replace(world.row.hosted, source=source, full_name="local/dog", web_url="")
+    world.state.save_repository(TrackedRepository("local/dog", hosted))
+    path = "/api/repositories/local/dog/sync"
+    refused = client.post(path, json={"pull_remote": True})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "pull_remote"
+    assert client.post(path, json={"pull_remote": False}).status_code == 202
+
+
+def test_options_reach_the_run(client: httpx.Client, instance: dg.DagsterInstance) -> None:
+    asked: dict[str, Any] = {
+        "full_reindex": True,
+        "branches": ["main", "main"],
+        "ignore_patterns": ["*.pyc"],
+        "pull_remote": True,
+        "remote": "origin",
+    }
+    job = client.post(PATH, json=asked).json()
+    assert job["options"]["branches"] == ["main"]
+    run = wait_for(lambda: instance.get_run_by_id(job["job_id"]), "the job's run")
+    config: Any = run.run_config
+    ops = config["ops"]["repository_points"]["ops"]
+    assert ops["clone_repository"]["config"] == {
+        "full_reindex": True,
+        "allow_mass_deletion": False,
+        "branches": ["main"],
+        "ignore_patterns": ["*.pyc"],
+    }
+    assert run.tags["ingestion/requested_by"] == "the HTTP API (127.0.0.1)"
+    assert run.tags["ingestion/not_after"] == "2026-02-01T12:00:00Z"
+
+
+@pytest.mark.parametrize("asked", [{"branches": ["current"]}, {"branch": "current"}, {}])
+def test_the_current_branches_are_those_that_are_tracked(
+    client: httpx.Client, asked: dict[str, Any]
+) -> None:
+    assert client.post(PATH, json=asked).json()["options"]["branches"] is None
+
+
+def test_a_completed_job_says_what_was_done(client: httpx.Client, world: World) -> None:
+    record = make_sync("run", files=9, commits_pulled=4)
+    world.state.record_sync(replace(record, partition_key=KEY))
+    job_id = client.post(PATH).json()["job_id"]
+    at = world.clock.now()
+    result = describe_result(record)
+    world.state.jobs.record_ended(job_id, JobStatus.COMPLETED, at, result=result)
+    job = client.get(f"/api/v1/jobs/{job_id}").json()
+    assert (job["commits_pulled"], job["result"]["files"]) == (4, 9)
+    assert job["progress"]["percentage"] == 100
 
 
 def test_a_webhook_inside_the_network_is_refused(client: httpx.Client, world: World) -> None:
@@ -200,6 +247,14 @@ def test_what_has_not_changed_is_not_sent_again(client: httpx.Client, world: Wor
     assert client.get(f"/api/v1/jobs/{job_id}", headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize("given", ["{}", 'W/"x", {}', "*"])
+def test_an_etag_may_be_one_of_several(client: httpx.Client, given: str) -> None:
+    job_id = client.post(PATH).json()["job_id"]
+    etag = client.get(f"/api/v1/jobs/{job_id}").headers["ETag"]
+    headers = {"If-None-Match": given.format(etag)}
+    assert client.get(f"/api/v1/jobs/{job_id}", headers=headers).status_code == 304
+
+
 def test_a_job_is_cancelled_once(client: httpx.Client, world: World) -> None:
     job_id = client.post(PATH).json()["job_id"]
     assert client.post(f"/api/v1/jobs/{job_id}/cancel").status_code == 202
@@ -207,26 +262,3 @@ def test_a_job_is_cancelled_once(client: httpx.Client, world: World) -> None:
     assert client.post(f"/api/v1/jobs/{job_id}/cancel").status_code == 409
     assert client.post("/api/v1/jobs/nothing/cancel").status_code == 404
     assert client.get("/api/v1/jobs/nothing").status_code == 404
-
-
-def test_a_token_that_is_none_opens_nothing(world: World, instance: dg.DagsterInstance) -> None:
-    configure(world, admin_token=SecretStr(" , "))
-    with pytest.raises(ConfigurationError, match="INGESTION_ADMIN_TOKEN"):
-        make_app(world.services, instance)
-
-
-def test_only_who_has_a_token_changes_anything(
-    world: World, instance: dg.DagsterInstance, caplog: pytest.LogCaptureFixture
-) -> None:
-    configure(world, admin_token=SecretStr("old-token, new-token"))
-    with serve(world.services, instance) as client:
-        for given in ("", "Bearer", "Bearer wrong-token", "Basic new-token", "new-token"):
-            answer = client.post(PATH, headers={"Authorization": given})
-            assert answer.status_code == 401
-            assert answer.json()["detail"] == "Invalid or missing authentication token"
-        assert client.post("/api/v1/jobs/x/cancel").status_code == 401
-        for token in ("old-token", "new-token"):
-            headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "k"}
-            assert client.post(PATH, headers=headers).status_code == 202
-    assert "had no valid token" in caplog.text
-    assert "wrong-token" not in caplog.text

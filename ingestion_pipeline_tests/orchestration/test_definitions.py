@@ -82,7 +82,7 @@ def describe_check(graph: Any, key: dg.AssetCheckKey) -> dict[str, Any]:
 def describe_sensor(sensor: dg.SensorDefinition) -> dict[str, Any]:
     """Describe a sensor."""
     return {
-        "job": sensor.job_name,
+        "job": sensor.job_name if sensor.targets else None,
         "interval_seconds": sensor.minimum_interval_seconds,
         "default_status": sensor.default_status.value,
         "resources": sorted(sensor.required_resource_keys),

@@ -1,0 +1,71 @@
+"""Sensors that act when a run has ended, also while the HTTP door is not up.
+
+Jobs get their end, and with it their webhook into the outbox; jobs that nobody handed over yet are
+handed over; and a run that died without a word gets its line in the history.
+"""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+from dagster import DagsterRunStatus as Status
+
+from ingestion_pipeline.composition import Services
+from ingestion_pipeline.core.state import SyncRecord, SyncStatus
+from ingestion_pipeline.orchestration.job_runs import JobRuns
+from ingestion_pipeline.orchestration.partitions import PARTITION_TAG
+
+_NAMES = {
+    Status.SUCCESS: "jobs_succeeded",
+    Status.FAILURE: "jobs_failed",
+    Status.CANCELED: "jobs_canceled",
+}
+_DIED = "The run ended without a word: its process was killed, or run monitoring ended it."
+
+
+def make_run_end_sensors() -> list[dg.SensorDefinition]:
+    """Return one sensor for each way in which a run can end; Dagster has none for several."""
+    return [_make_sensor(status, name) for status, name in _NAMES.items()]
+
+
+def _make_sensor(status: Status, name: str) -> dg.SensorDefinition:
+    @dg.run_status_sensor(
+        run_status=status,
+        name=name,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Tells jobs of the HTTP API that their run has ended, and their webhooks.",
+    )
+    def note_end(context: dg.RunStatusSensorContext, services: dg.ResourceParam[Services]) -> None:
+        note_run_end(services, context.instance, context.dagster_run)
+
+    return note_end
+
+
+def note_run_end(services: Services, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Do what is to be done at the end of a run; done twice, it changes nothing more."""
+    if run.status is Status.FAILURE:
+        _record_death(services, instance, run)
+    JobRuns(services, instance).tend()
+
+
+def _record_death(services: Services, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    key = run.tags.get(PARTITION_TAG)
+    if key is None:
+        return  # of another job than a sync
+    lines = services.state.list_syncs(key, limit=20)
+    record = instance.get_run_record_by_id(run.run_id)
+    if record is None or any(line.run_id == run.run_id for line in lines):
+        return
+    begun = record.start_time or record.create_timestamp.timestamp()
+    ended = record.end_time or begun
+    row = services.state.find_repository(key)
+    services.state.record_sync(
+        SyncRecord(
+            partition_key=key,
+            source=row.source if row else None,
+            run_id=run.run_id,
+            status=SyncStatus.FAILED,
+            started_at=datetime.fromtimestamp(begun, UTC),
+            duration_seconds=max(0.0, ended - begun),
+            error=_DIED,
+        )
+    )

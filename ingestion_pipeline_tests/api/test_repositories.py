@@ -1,0 +1,78 @@
+"""Tracked repositories over real HTTP."""
+
+import dagster as dg
+import httpx
+import pytest
+
+from ingestion_pipeline.orchestration.partitions import PARTITIONS_NAME
+from ingestion_pipeline_tests.fakes.code_host import make_hosted
+from ingestion_pipeline_tests.orchestration.world import KEY, World
+
+PATH = "/api/v1/repositories"
+
+
+def test_what_is_tracked_is_listed(
+    client: httpx.Client, world: World, instance: dg.DagsterInstance
+) -> None:
+    world.sync(instance)
+    [shown] = client.get(PATH).json()["repositories"]
+    assert shown == client.get(f"{PATH}/{KEY}").json() == client.get(f"{PATH}/1").json()
+    assert (shown["repository"], shown["repository_id"]) == (KEY, "1")
+    assert shown["tracked_branches"] == ["main"]
+    [branch] = shown["branches"]
+    assert (branch["name"], branch["head"]) == ("main", world.git.head("main"))
+    assert branch["points"] == len(world.points())
+    assert shown["last_sync"]["status"] == "complete"
+    assert client.get(f"{PATH}/octo/dog").status_code == 404
+
+
+def test_tracking_twice_changes_what_is_tracked(client: httpx.Client, world: World) -> None:
+    world.host.add(make_hosted("octo/dog", 2), {"main": "a" * 40, "dev": "b" * 40})
+    first = client.post(PATH, json={"url": "https://github.com/octo/dog"})
+    assert (first.status_code, first.json()["tracked_branches"]) == (201, ["main"])
+    changes = {"url": "octo/dog", "branches": ["dev"], "ignore_patterns": ["docs/"]}
+    second = client.post(PATH, json=changes)
+    assert (second.status_code, second.json()["tracked_branches"]) == (200, ["dev"])
+    third = client.post(PATH, json={"url": "octo/dog"})
+    assert third.json()["ignore_patterns"] == ["docs/"]
+    assert third.json()["tracked_branches"] == ["dev"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ({"url": "/etc"}, 400),
+        ({"url": "gitlab.com/octo/cat"}, 400),
+        ({"url": "octo/nothing"}, 404),
+        ({"url": KEY, "branches": ["no such"]}, 400),
+        ({"url": KEY, "branches": ["missing"]}, 422),
+        ({"url": KEY, "ignore_patterns": ["[z-"]}, 422),
+        ({"url": KEY, "path": "/etc"}, 422),
+    ],
+)
+def test_what_cannot_be_tracked_changes_nothing(
+    client: httpx.Client, world: World, asked: dict[str, object], status: int
+) -> None:
+    before = world.row
+    assert client.post(PATH, json=asked).status_code == status
+    assert world.row == before
+
+
+def test_what_is_untracked_goes_at_once_if_asked(
+    client: httpx.Client, world: World, instance: dg.DagsterInstance
+) -> None:
+    world.sync(instance)
+    assert client.delete(f"{PATH}/{KEY}").status_code == 204
+    assert world.points()
+    assert instance.get_dynamic_partitions(PARTITIONS_NAME) == []
+    assert client.delete(f"{PATH}/{KEY}").status_code == 404
+    client.post(PATH, json={"url": KEY})
+    assert client.delete(f"{PATH}/{KEY}", params={"purge": "true"}).status_code == 204
+    assert not world.points()
+
+
+def test_a_repository_at_work_is_not_purged(client: httpx.Client, world: World) -> None:
+    with world.state.lock_source(f"sync:{world.row.source}"):
+        answer = client.delete(f"{PATH}/{KEY}", params={"purge": "true"})
+    assert answer.status_code == 503
+    assert world.state.list_repositories() == []
