@@ -148,7 +148,8 @@ def test_a_sync_of_everything_begins_once(
     assert client.post("/api/v1/sync").json()["sync_id"] == sync_id
     status = client.get("/api/v1/sync/status").json()
     assert (status["status"], status["progress"], status["total"]) == ("running", 0, 1)
-    run = wait_for(lambda: instance.get_run_by_id(job.job_id), "the job's run")
+    queued = dg.RunsFilter(run_ids=[job.job_id], statuses=[Status.QUEUED])
+    [run] = wait_for(lambda: instance.get_runs(queued) or None, "the job's run")
     instance.report_run_canceled(run)
     idle = wait_for(lambda: read_idle(client), "the sync to end")
     assert (idle["progress"], idle["total"], idle["sync_id"]) == (1, 1, sync_id)
