@@ -6,6 +6,7 @@ import click
 
 from ingestion_pipeline.cli.opening import console, open_command
 from ingestion_pipeline.core.errors import ConfigurationError
+from ingestion_pipeline.settings import Settings
 
 # Each may hold a payload of 25 MB that nobody has verified yet.
 _MOST_CONNECTIONS = 64
@@ -29,11 +30,7 @@ def serve(host: str, port: int) -> None:
     from ingestion_pipeline.orchestration.instance import open_instance
 
     with open_command() as services, open_instance(services.settings) as instance:
-        if services.settings.admin_token is None and not _is_loopback(host):
-            raise ConfigurationError(
-                f"Without INGESTION_ADMIN_TOKEN whoever reaches {host} could start syncs. Set it, "
-                "or listen on 127.0.0.1."
-            )
+        require_token(services.settings, host)
         if services.settings.github_webhook_secret is None:
             console.print(
                 "Webhooks are refused until INGESTION_GITHUB_WEBHOOK_SECRET is set.", style="yellow"
@@ -44,6 +41,19 @@ def serve(host: str, port: int) -> None:
             port=port,
             limit_concurrency=_MOST_CONNECTIONS,
             server_header=False,
+        )
+
+
+def require_token(settings: Settings, host: str) -> None:
+    """See that nobody but who has the token can start syncs.
+
+    Raises:
+        ConfigurationError: Other machines would reach this one, and there is no token.
+    """
+    if settings.admin_token is None and not _is_loopback(host):
+        raise ConfigurationError(
+            f"Without INGESTION_ADMIN_TOKEN whoever reaches {host} could start syncs. Set it, "
+            "or listen on 127.0.0.1."
         )
 
 
