@@ -178,8 +178,8 @@ class Supervisor:
     def _end(self) -> list[str]:
         begin = len(self._signals)
         self._print(
-            f"Ending everything. What takes longer than {self._grace_seconds:g} s is killed, and "
-            "everything at Ctrl-C."
+            f"Ending everything. After {self._grace_seconds:g} s, or at another Ctrl-C, what is "
+            "left is killed."
         )
         leaders = [process.pid for process in self._running.values()]
         killed = end_sessions(

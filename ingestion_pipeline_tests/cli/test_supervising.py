@@ -73,7 +73,7 @@ def supervise(folder: Path, grace_seconds: str, *kinds: str) -> Iterator[Supervi
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_interrupts_every_service_once(tmp_path: Path, number: int) -> None:
+def test_a_signal_interrupts_every_service(tmp_path: Path, number: int) -> None:
     with supervise(tmp_path, LONG, "polite", "polite") as supervised:
         os.killpg(supervised.process.pid, number)
         assert supervised.process.wait(60) == 0
