@@ -31,8 +31,8 @@ install-dev: $(VENV)/.installed-dev  ## … with what tests and checks need
 run: install  ## Index a repository: make run REPO=owner/name (default: this checkout)
 	$(BIN)/ingestion-pipeline run "$(REPO)"
 
-dev: install  ## Dagster's UI, sensors and schedules on http://127.0.0.1:3000
-	$(BIN)/dagster dev
+dev: install  ## Dagster on http://127.0.0.1:3000 and the HTTP door on http://127.0.0.1:8080
+	$(BIN)/ingestion-pipeline dev
 
 test: install-dev  ## Run every test
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope

@@ -6,6 +6,7 @@ from typing import Any
 import click
 from sqlalchemy.exc import DBAPIError
 
+from ingestion_pipeline.cli.developing import dev
 from ingestion_pipeline.cli.encoders import encoder
 from ingestion_pipeline.cli.repositories import repositories, track, untrack
 from ingestion_pipeline.cli.searching import search
@@ -48,10 +49,17 @@ def cli() -> None:
     """Keep Qdrant true to your repositories."""
 
 
-for command in (run, track, untrack, repositories, sync, verify, search, encoder, serve, state):
+for command in (
+    *(run, track, untrack, repositories, sync, verify, search),
+    *(encoder, dev, serve, state),
+):
     cli.add_command(command)
 
 
 def main() -> None:
     """Run the command line."""
     cli()
+
+
+if __name__ == "__main__":
+    main()

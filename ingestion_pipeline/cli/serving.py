@@ -4,6 +4,7 @@ import click
 
 from ingestion_pipeline.cli.opening import console, open_command
 from ingestion_pipeline.core.errors import ConfigurationError
+from ingestion_pipeline.settings import Settings
 
 _MOST_CONNECTIONS = 512
 # Who waits for an answer is told sooner than a run is that the embedded points are in use.
@@ -26,18 +27,13 @@ def serve(host: str, port: int) -> None:
     import uvicorn
 
     from ingestion_pipeline.api.app import make_app
-    from ingestion_pipeline.api.guard import is_loopback
     from ingestion_pipeline.orchestration.instance import open_instance
 
     with open_command() as services, open_instance(services.settings) as instance:
+        require_token(services.settings, host)
         seconds = min(services.settings.edge_lock_timeout_seconds, _MOST_LOCK_SECONDS)
         changes = {"edge_lock_timeout_seconds": seconds}
         services.settings = services.settings.model_copy(update=changes)
-        if services.settings.admin_token is None and not is_loopback(host):
-            raise ConfigurationError(
-                f"Without INGESTION_ADMIN_TOKEN whoever reaches {host} could start syncs. Set it, "
-                "or listen on 127.0.0.1."
-            )
         if services.settings.github_webhook_secret is None:
             console.print(
                 "Webhooks are refused until INGESTION_GITHUB_WEBHOOK_SECRET is set.", style="yellow"
@@ -50,4 +46,19 @@ def serve(host: str, port: int) -> None:
             server_header=False,
             # A stream of events would hold up the end for as long as its job takes.
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        )
+
+
+def require_token(settings: Settings, host: str) -> None:
+    """See that nobody but who has the token can start syncs.
+
+    Raises:
+        ConfigurationError: Other machines would reach this one, and there is no token.
+    """
+    from ingestion_pipeline.api.guard import is_loopback
+
+    if settings.admin_token is None and not is_loopback(host):
+        raise ConfigurationError(
+            f"Without INGESTION_ADMIN_TOKEN whoever reaches {host} could start syncs. Set it, "
+            "or listen on 127.0.0.1."
         )

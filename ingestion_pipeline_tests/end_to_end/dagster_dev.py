@@ -215,13 +215,18 @@ class DagsterDev:
 
 
 @contextmanager
-def open_dagster_dev(deployment: Deployment) -> Iterator[DagsterDev]:
-    """Start ``dagster dev`` in the home and kill all of it at the end."""
+def open_dagster_dev(
+    deployment: Deployment, command: Sequence[str] = ("dagster", "dev")
+) -> Iterator[DagsterDev]:
+    """Start ``dagster dev``, or what starts it, in the home and kill all of it at the end."""
     port = find_free_port()
     log_path = deployment.home / "dagster-dev.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [deployment.find_program("dagster"), "dev", "--host", "127.0.0.1", "--port", str(port)],
+            [
+                *(deployment.find_program(command[0]), *command[1:]),
+                *("--host", "127.0.0.1", "--port", str(port)),
+            ],
             cwd=deployment.home,
             env=deployment.environment,
             stdin=subprocess.DEVNULL,
