@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from ingestion_pipeline.api.auth import TokenCheck
 from ingestion_pipeline.api.jobs import JobDoor, explain_in_progress, make_job_router
 from ingestion_pipeline.api.keeper import JobKeeper
+from ingestion_pipeline.api.monitoring import make_monitoring_router
 from ingestion_pipeline.api.problems import add_problem_handlers
 from ingestion_pipeline.api.webhooks import make_webhook_router
 from ingestion_pipeline.composition import Services
@@ -31,12 +32,6 @@ class RunProgress(BaseModel):
     total: int
     current: str
     updated_at: datetime
-
-
-class Health(BaseModel):
-    """That this process answers."""
-
-    status: str = "ok"
 
 
 def make_app(services: Services, instance: dg.DagsterInstance) -> FastAPI:
@@ -60,6 +55,7 @@ def make_app(services: Services, instance: dg.DagsterInstance) -> FastAPI:
     app = FastAPI(title="ingestion_pipeline", docs_url=None, redoc_url=None, lifespan=keep)
     app.include_router(make_webhook_router(services))
     app.include_router(make_job_router(door, TokenCheck(services.settings)))
+    app.include_router(make_monitoring_router(services, instance))
     add_problem_handlers(app)
 
     @app.get("/api/v1/runs/{run_id}/progress")
@@ -69,11 +65,6 @@ def make_app(services: Services, instance: dg.DagsterInstance) -> FastAPI:
         if progress is None:
             raise HTTPException(404, "No such run is in progress.")
         return RunProgress.model_validate(progress)
-
-    @app.get("/healthz")
-    def read_health() -> Health:
-        """Say that this process answers; nothing else is asked."""
-        return Health()
 
     @app.exception_handler(JobInProgressError)
     async def explain_in_progress_job(_request: Request, error: JobInProgressError) -> JSONResponse:

@@ -56,3 +56,10 @@ def record_failure(context: dg.HookContext) -> None:
             error=str(context.op_exception or "unknown"),
         )
     )
+
+
+def explain_failure(state: StateStore, run: dg.DagsterRun) -> str:
+    """Return why a run failed, as its line of the history says, or where that can be read."""
+    lines = state.list_syncs(run.tags.get(PARTITION_TAG), limit=20)
+    said = next((line.error for line in lines if line.run_id == run.run_id), "")
+    return said or "Its run failed. Dagster's UI shows why."

@@ -29,6 +29,7 @@ from ingestion_pipeline.core.jobs import Job, JobStatus
 from ingestion_pipeline.indexing.rules import SyncOptions
 from ingestion_pipeline.notify.events import make_delivery
 from ingestion_pipeline.orchestration.build import build_definitions
+from ingestion_pipeline.orchestration.history import explain_failure
 from ingestion_pipeline.orchestration.jobs import SYNC_JOB_NAME
 from ingestion_pipeline.orchestration.launch import make_run_config
 from ingestion_pipeline.orchestration.partitions import PARTITION_TAG, PARTITIONS_NAME
@@ -237,10 +238,7 @@ class JobRuns:
     def _explain(self, run: dg.DagsterRun) -> str:
         if run.status is not Status.FAILURE:
             return ""
-        key = run.tags.get(PARTITION_TAG)
-        lines = self._services.state.list_syncs(key, limit=20)
-        said = next((line.error for line in lines if line.run_id == run.run_id), "")
-        return said or "Its run failed. Dagster's UI shows why."
+        return explain_failure(self._services.state, run)
 
     def _end(self, job: Job, status: JobStatus, error: str = "") -> None:
         """Note the end; the webhook first, as it is told once however often it is added."""
