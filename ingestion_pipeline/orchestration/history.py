@@ -53,9 +53,15 @@ def record_failure(context: dg.HookContext) -> None:
             status=SyncStatus.FAILED,
             started_at=datetime.fromtimestamp(started, UTC),
             duration_seconds=max(0.0, now.timestamp() - started),
-            error=str(context.op_exception or "unknown"),
+            error=_read_message(context.op_exception),
         )
     )
+
+
+def _read_message(error: BaseException | None) -> str:
+    # What asked for one retry too many has no words of its own.
+    cause = error.__cause__ if isinstance(error, dg.RetryRequested) else error
+    return str(cause or "unknown")
 
 
 def explain_failure(state: StateStore, run: dg.DagsterRun) -> str:
