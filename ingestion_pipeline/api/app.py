@@ -15,9 +15,11 @@ from ingestion_pipeline.api.jobs import JobDoor, explain_in_progress, make_job_r
 from ingestion_pipeline.api.keeper import JobKeeper
 from ingestion_pipeline.api.monitoring import make_monitoring_router
 from ingestion_pipeline.api.problems import add_problem_handlers
+from ingestion_pipeline.api.tracing import trace_requests
 from ingestion_pipeline.api.webhooks import make_webhook_router
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.jobs import JobInProgressError
+from ingestion_pipeline.orchestration.tracing import flush_traces
 
 
 class RunProgress(BaseModel):
@@ -51,6 +53,7 @@ def make_app(services: Services, instance: dg.DagsterInstance) -> FastAPI:
     async def keep(_app: FastAPI) -> AsyncIterator[None]:
         with keeper.working():
             yield
+        flush_traces()
 
     app = FastAPI(title="ingestion_pipeline", docs_url=None, redoc_url=None, lifespan=keep)
     app.include_router(make_webhook_router(services))
@@ -70,4 +73,5 @@ def make_app(services: Services, instance: dg.DagsterInstance) -> FastAPI:
     async def explain_in_progress_job(_request: Request, error: JobInProgressError) -> JSONResponse:
         return await run_in_threadpool(explain_in_progress, door, error)
 
+    trace_requests(app)
     return app
