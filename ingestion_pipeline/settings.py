@@ -6,7 +6,7 @@ object is made and never at import. Secrets are ``SecretStr``: they print as ast
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AliasChoices,
@@ -218,6 +218,16 @@ class Settings(BaseSettings):
             "Networks, as 10.1.0.0/16, that webhooks may be sent to though they are not public, "
             "separated by commas."
         ),
+    )
+
+    alert_webhook_url: SecretStr | None = Field(
+        default=None,
+        description=(
+            "Told of every run that fails, by a signed webhook that `serve` sends. Unset: nobody."
+        ),
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="How `serve` writes its log: lines of text, or of JSON."
     )
 
     @field_validator("webhook_signing_secret")

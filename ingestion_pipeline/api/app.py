@@ -16,13 +16,16 @@ from ingestion_pipeline.api.ingestion import make_ingestion_router
 from ingestion_pipeline.api.job_routes import make_job_router
 from ingestion_pipeline.api.jobs import JobDoor
 from ingestion_pipeline.api.keeper import JobKeeper
+from ingestion_pipeline.api.monitoring import make_monitoring_router
 from ingestion_pipeline.api.openapi import describe_api
 from ingestion_pipeline.api.problems import add_problem_handlers, document
 from ingestion_pipeline.api.repositories import make_repository_router
 from ingestion_pipeline.api.search import make_search_router
+from ingestion_pipeline.api.tracing import trace_requests
 from ingestion_pipeline.api.webhooks import make_webhook_router
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.jobs import JobInProgressError
+from ingestion_pipeline.orchestration.tracing import flush_traces
 
 
 class RunProgress(BaseModel):
@@ -37,12 +40,6 @@ class RunProgress(BaseModel):
     total: int
     current: str
     updated_at: datetime
-
-
-class Health(BaseModel):
-    """That this process answers."""
-
-    status: str = "ok"
 
 
 def make_app(
@@ -65,6 +62,7 @@ def make_app(
     async def keep(_app: FastAPI) -> AsyncIterator[None]:
         with keeper.working():
             yield
+        flush_traces()
 
     app = FastAPI(title="ingestion_pipeline", docs_url=None, redoc_url=None, lifespan=keep)
     app.add_middleware(Guard, tokens=Tokens(services.settings), pause=pause)
@@ -73,6 +71,7 @@ def make_app(
     app.include_router(make_repository_router(door, services, instance))
     app.include_router(make_search_router(services))
     app.include_router(make_webhook_router(services))
+    app.include_router(make_monitoring_router(services, instance))
     add_problem_handlers(app)
     describe_api(app)
 
@@ -85,13 +84,9 @@ def make_app(
             raise HTTPException(404, "No such run is in progress.")
         return RunProgress.model_validate(progress)
 
-    @app.get("/healthz")
-    def read_health() -> Health:
-        """Say that this process answers; nothing else is asked."""
-        return Health()
-
     @app.exception_handler(JobInProgressError)
     async def explain_in_progress(_request: Request, error: JobInProgressError) -> JSONResponse:
         return await run_in_threadpool(door.explain_in_progress, error)
 
+    trace_requests(app)
     return app

@@ -97,6 +97,9 @@ class JobDoor:
         most = self._services.settings.max_queued_jobs
         accepted = jobs.accept(job, most, force=asked.force)
         # The keeper does what is left: the job is accepted, whatever happens from here on.
+        if accepted.is_new:
+            fields = {"job_id": job.job_id, "repository": job.partition_key, "status": "queued"}
+            _logger.info("Job %s accepted: sync %s", job.job_id, job.partition_key, extra=fields)
         if accepted.is_new and foreign is not None:
             self._attempt(lambda: self._runs.interrupt(foreign))
         if accepted.replaced is not None:

@@ -1,10 +1,15 @@
 """``ingestion-pipeline serve``: the HTTP door."""
 
+import logging
+
 import click
 
-from ingestion_pipeline.cli.opening import console, open_command
+from ingestion_pipeline.cli.log_format import configure_log
+from ingestion_pipeline.cli.opening import open_command
 from ingestion_pipeline.core.errors import ConfigurationError
 from ingestion_pipeline.settings import Settings
+
+_logger = logging.getLogger(__name__)
 
 _MOST_CONNECTIONS = 512
 # Who waits for an answer is told sooner than a run is that the embedded points are in use.
@@ -30,22 +35,23 @@ def serve(host: str, port: int) -> None:
     from ingestion_pipeline.orchestration.instance import open_instance
 
     with open_command() as services, open_instance(services.settings) as instance:
+        configure_log(services.settings.log_format)
         require_token(services.settings, host)
         seconds = min(services.settings.edge_lock_timeout_seconds, _MOST_LOCK_SECONDS)
         changes = {"edge_lock_timeout_seconds": seconds}
         services.settings = services.settings.model_copy(update=changes)
         if services.settings.github_webhook_secret is None:
-            console.print(
-                "Webhooks are refused until INGESTION_GITHUB_WEBHOOK_SECRET is set.", style="yellow"
-            )
+            _logger.warning("Webhooks are refused until INGESTION_GITHUB_WEBHOOK_SECRET is set.")
         uvicorn.run(
             make_app(services, instance),
             host=host,
             port=port,
             limit_concurrency=_MOST_CONNECTIONS,
+            log_config=None,
             server_header=False,
             # A stream of events would hold up the end for as long as its job takes.
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+            ws="none",
         )
 
 

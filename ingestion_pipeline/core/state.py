@@ -16,6 +16,7 @@ from ingestion_pipeline.core.repositories import (
     SourceId,
     TrackedRepository,
 )
+from ingestion_pipeline.core.totals import StateTotals
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +361,14 @@ class StateStore(ABC):
     @abstractmethod
     def list_syncs(self, partition_key: str | None = None, limit: int = 10) -> list[SyncRecord]:
         """Return the newest lines first."""
+
+    @abstractmethod
+    def read_totals(self, bounds_seconds: Sequence[float]) -> StateTotals:
+        """Return what the state adds up to; see ``StateTotals``.
+
+        Args:
+            bounds_seconds: Of the durations of syncs, ascending.
+        """
 
     # -- webhooks
 

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from ingestion_pipeline.embed.installed import read_in_use
+from ingestion_pipeline.orchestration.alerts import make_failure_alerts
 from ingestion_pipeline.orchestration.assets import name_encoder, repository_points
 from ingestion_pipeline.orchestration.checks import all_checks
 from ingestion_pipeline.orchestration.jobs import sync_repository
@@ -34,7 +35,11 @@ def build_definitions(open_pipeline: OpenServices = open_configured_services) ->
         assets=[points, encoder],
         asset_checks=list(all_checks()),
         jobs=[sync_repository, preview_job, purge_untracked],
-        sensors=[make_freshness_sensor(settings), *make_run_end_sensors()],
+        sensors=[
+            make_freshness_sensor(settings),
+            *make_run_end_sensors(),
+            *make_failure_alerts(settings),
+        ],
         schedules=[make_reconciliation_schedule(settings), hourly_purge],
         resources=make_resources(open_pipeline),
         # One process a run: its start is most of a small run's time, and a child an op costs 5x.

@@ -70,6 +70,24 @@ def record_failure(context: dg.HookContext) -> None:
             status=SyncStatus.FAILED,
             started_at=datetime.fromtimestamp(started, UTC),
             duration_seconds=max(0.0, now.timestamp() - started),
-            error=str(context.op_exception or "unknown"),
+            error=_read_message(context.op_exception),
         )
     )
+
+
+def _read_message(error: BaseException | None) -> str:
+    # What asked for one retry too many has no words of its own.
+    cause = error.__cause__ if isinstance(error, dg.RetryRequested) else error
+    return str(cause or "unknown")
+
+
+def explain_failure(state: StateStore, run: dg.DagsterRun) -> str:
+    """Return why a run failed, as its line of the history says, or where that can be read."""
+    line = find_line(state, run)
+    return (line.error if line else "") or "Its run failed. Dagster's UI shows why."
+
+
+def find_line(state: StateStore, run: dg.DagsterRun) -> SyncRecord | None:
+    """Return the line of a run in the history, None where there is none among the newest."""
+    lines = state.list_syncs(run.tags.get(PARTITION_TAG), limit=20)
+    return next((line for line in lines if line.run_id == run.run_id), None)

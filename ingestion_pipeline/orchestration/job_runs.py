@@ -4,9 +4,10 @@ A job's run has the job's id, so that handing it over twice makes one run. Dagst
 a run that was killed have other ids and the same tag; the newest of them says how the job is.
 """
 
+import logging
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -29,11 +30,13 @@ from ingestion_pipeline.core.errors import ConfigurationError, RepositoryBusyErr
 from ingestion_pipeline.core.jobs import Job, JobStatus
 from ingestion_pipeline.indexing.rules import SyncOptions
 from ingestion_pipeline.notify.events import make_delivery
-from ingestion_pipeline.orchestration.history import describe_result
+from ingestion_pipeline.orchestration.history import describe_result, explain_failure, find_line
 from ingestion_pipeline.orchestration.jobs import SYNC_JOB_NAME, make_run_config
 from ingestion_pipeline.orchestration.launcher import NOT_AFTER_TAG
 from ingestion_pipeline.orchestration.partitions import PARTITION_TAG, PARTITIONS_NAME
 from ingestion_pipeline.orchestration.run_facts import IN_PROGRESS
+
+_logger = logging.getLogger(__name__)
 
 JOB_TAG = "ingestion/job_id"
 REQUESTED_BY_TAG = "ingestion/requested_by"
@@ -241,13 +244,11 @@ class JobRuns:
 
     def _describe_end(self, run: dg.DagsterRun) -> tuple[str, str]:
         """Return why the run failed and what it did, "" for what it did not."""
-        if run.status is Status.CANCELED:
-            return "", ""
-        lines = self._services.state.list_syncs(run.tags.get(PARTITION_TAG), limit=20)
-        line = next((line for line in lines if line.run_id == run.run_id), None)
+        state = self._services.state
         if run.status is Status.FAILURE:
-            return (line.error if line else "") or "Its run failed. Dagster's UI shows why.", ""
-        return "", describe_result(line) if line else ""
+            return explain_failure(state, run), ""
+        line = find_line(state, run)
+        return "", describe_result(line) if line and run.status is Status.SUCCESS else ""
 
     def _end(self, job: Job, status: JobStatus, error: str = "", result: str = "") -> None:
         """Note the end; the webhook first, as it is told once however often it is added."""
@@ -265,7 +266,8 @@ class JobRuns:
             event = f"sync.{status.value}"
             delivery = make_delivery(job.job_id, event, job.webhook_url, data, now)
             self._services.state.deliveries.add_delivery(delivery)
-        self._jobs.record_ended(job.job_id, status, now, error, result)
+        if self._jobs.record_ended(job.job_id, status, now, error, result):
+            _log_end(known, status, now)
 
     @cached_property
     def _definition(self) -> dg.JobDefinition:
@@ -291,6 +293,14 @@ class JobRuns:
             f"{path} loads no code location {LOCATION_NAME}, so no run can be queued. Put the "
             "project's own workspace.yaml there, or set INGESTION_HOME to the folder that has it."
         )
+
+
+def _log_end(job: Job, status: JobStatus, now: datetime) -> None:
+    seconds = round((now - (job.started_at or job.accepted_at)).total_seconds(), 3)
+    names = {"job_id": job.job_id, "repository": job.partition_key}
+    fields = {**names, "status": status.value, "duration_seconds": seconds}
+    said = (job.job_id, job.partition_key, status.value, seconds)
+    _logger.info("Job %s ended: sync %s, %s after %g s", *said, extra=fields)
 
 
 def find_active_run(instance: dg.DagsterInstance, partition_key: str) -> dg.DagsterRun | None:

@@ -31,6 +31,7 @@ from ingestion_pipeline.orchestration.metadata import (
 from ingestion_pipeline.orchestration.retries import dagster_errors
 from ingestion_pipeline.orchestration.run_facts import format_data_version
 from ingestion_pipeline.orchestration.run_progress import tell_run_progress
+from ingestion_pipeline.orchestration.tracing import trace_op
 from ingestion_pipeline.parse.ignore import validate_ignore_patterns
 from ingestion_pipeline.tracking.resolve import require_tracked, resolve_partition
 
@@ -89,7 +90,7 @@ def clone_repository(
     context: dg.OpExecutionContext, config: SyncConfig
 ) -> dg.Output[ClonedRepository]:
     """Ask the host about the repository, fetch it, and compare its trees with the state."""
-    with dagster_errors(context):
+    with trace_op(context), dagster_errors(context):
         repository = _resolve(context)
         services, options = _begin(context, repository), config.to_options()
         if options.ignore_patterns is not None:
@@ -121,7 +122,7 @@ def parse_repository(
     context: dg.OpExecutionContext, cloned: ClonedRepository
 ) -> dg.Output[ParsedRepository]:
     """Parse what nobody has parsed before."""
-    with dagster_errors(context):
+    with trace_op(context), dagster_errors(context):
         services = _begin(context, cloned.repository)
         mirror = services.open_mirror(cloned.repository.source)
         with (
@@ -141,7 +142,7 @@ def embed_repository(
     context: dg.OpExecutionContext, parsed: ParsedRepository
 ) -> dg.Output[EmbeddedRepository]:
     """Build and encode the graphs of the changed branches."""
-    with dagster_errors(context):
+    with trace_op(context), dagster_errors(context):
         services = _begin(context, parsed.cloned.repository)
         with tell_run_progress(context, services, "embed") as progress:
             embedded = embed(
@@ -164,7 +165,7 @@ def upsert_points(
     context: dg.OpExecutionContext, embedded: EmbeddedRepository
 ) -> dg.MaterializeResult:  # pyright: ignore[reportMissingTypeArgument]
     """Write the points; the data version is the host's ``pushed_at`` and our fingerprint."""
-    with dagster_errors(context):
+    with trace_op(context), dagster_errors(context):
         cloned = embedded.parsed.cloned
         services = _begin(context, cloned.repository)
         code_map_path: Path | None = embedded.code_map_path

@@ -9,6 +9,7 @@ import dagster as dg
 from ingestion_pipeline.composition import Services, open_services
 from ingestion_pipeline.core.repositories import SourceId
 from ingestion_pipeline.orchestration.run_process import free_lost_slots, note_process
+from ingestion_pipeline.orchestration.tracing import trace_run
 from ingestion_pipeline.settings import load_settings
 
 OpenServices = Callable[[], AbstractContextManager[Services]]
@@ -59,7 +60,7 @@ def make_resources(open_pipeline: OpenServices) -> Mapping[str, Any]:
         if context.instance is not None and context.run is not None:
             note_process(context.instance, context.run.run_id)
             free_lost_slots(context.instance)
-        with open_pipeline() as opened:
+        with trace_run(context.run), open_pipeline() as opened:
             yield opened
 
     @dg.resource(

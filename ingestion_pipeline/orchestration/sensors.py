@@ -23,12 +23,14 @@ from ingestion_pipeline.orchestration.tick import (
 from ingestion_pipeline.settings import Settings
 
 REASON_TAG = "ingestion/reason"
+FRESHNESS_SENSOR_NAME = "repository_freshness"
 
 
 def make_freshness_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor; its interval is a setting."""
 
     @dg.sensor(
+        name=FRESHNESS_SENSOR_NAME,
         job=sync_repository,
         minimum_interval_seconds=settings.sensor_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,

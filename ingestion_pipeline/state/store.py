@@ -25,7 +25,8 @@ from ingestion_pipeline.core.state import (
     SyncProgress,
     SyncRecord,
 )
-from ingestion_pipeline.state import documents, history, tracked
+from ingestion_pipeline.core.totals import StateTotals
+from ingestion_pipeline.state import documents, history, totals, tracked
 from ingestion_pipeline.state import progress as progress_rows
 from ingestion_pipeline.state import relations as relation_rows
 from ingestion_pipeline.state import schedules as schedule_rows
@@ -243,6 +244,11 @@ class SqlStateStore(StateStore):
         """Return the newest lines first; a renamed repository's older ones are among its own."""
         with self._reading() as connection:
             return history.list_newest(connection, partition_key, limit)
+
+    def read_totals(self, bounds_seconds: Sequence[float]) -> StateTotals:
+        """Return what the state adds up to; see ``totals`` for what it costs."""
+        with self._reading() as connection:
+            return totals.read(connection, bounds_seconds)
 
     @property
     def jobs(self) -> JobStore:

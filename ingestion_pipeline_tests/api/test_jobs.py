@@ -262,3 +262,16 @@ def test_a_job_is_cancelled_once(client: httpx.Client, world: World) -> None:
     assert client.post(f"/api/v1/jobs/{job_id}/cancel").status_code == 409
     assert client.post("/api/v1/jobs/nothing/cancel").status_code == 404
     assert client.get("/api/v1/jobs/nothing").status_code == 404
+
+
+def test_a_job_that_is_accepted_is_logged_once(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="ingestion_pipeline.api.jobs")
+    headers = {"Idempotency-Key": "monday"}
+    job_id = client.post(PATH, headers=headers).json()["job_id"]
+    client.post(PATH, headers=headers)
+    [record] = [item for item in caplog.records if item.name == "ingestion_pipeline.api.jobs"]
+    assert record.getMessage() == f"Job {job_id} accepted: sync octo/cat"
+    fields = {name: record.__dict__[name] for name in ("job_id", "repository", "status")}
+    assert fields == {"job_id": job_id, "repository": KEY, "status": "queued"}

@@ -1,6 +1,8 @@
 """The whole state store port in memory; every method holds one lock, as a transaction would."""
 
+import bisect
 import threading
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,7 +30,9 @@ from ingestion_pipeline.core.state import (
     StateStore,
     SyncProgress,
     SyncRecord,
+    SyncStatus,
 )
+from ingestion_pipeline.core.totals import StateTotals, SyncTotals
 from ingestion_pipeline_tests.fakes.delivery_store import FakeDeliveryStore
 from ingestion_pipeline_tests.fakes.job_store import FakeJobStore
 
@@ -309,6 +313,33 @@ class FakeStateStore(StateStore):
             ]
         lines.sort(key=lambda line: line.run_id)
         return sorted(lines, key=lambda line: line.started_at, reverse=True)[:limit]
+
+    def read_totals(self, bounds_seconds: Sequence[float]) -> StateTotals:
+        with self._mutex:
+            rows = self.list_repositories()
+            newest = {line.source: line for line in reversed(self.list_syncs(limit=2**31))}
+            failed = [line.source for line in newest.values() if line.status is SyncStatus.FAILED]
+            deliveries = self._deliveries.list_deliveries(limit=2**31)
+            indexed = [branch for rows in self._branches.values() for branch in rows.values()]
+            return StateTotals(
+                syncs=self._sum_syncs(bounds_seconds),
+                repositories=Counter(row.hosted.status for row in rows),
+                unindexed=sum(not self._branches.get(row.source) for row in rows),
+                failing=sum(row.source in failed for row in rows),
+                points=sum(branch.point_count for branch in indexed),
+                deliveries_pending=sum(row.next_attempt_at is not None for row in deliveries),
+                deliveries_dead=sum(row.dead_at is not None for row in deliveries),
+            )
+
+    def _sum_syncs(self, bounds_seconds: Sequence[float]) -> list[SyncTotals]:
+        sums: list[SyncTotals] = []
+        for kind in {(line.status, line.is_full) for line in self._syncs.values()}:
+            lines = [line for line in self._syncs.values() if (line.status, line.is_full) == kind]
+            seconds = [line.duration_seconds for line in lines]
+            at = Counter(bisect.bisect_left(bounds_seconds, value) for value in seconds)
+            counts = tuple(at[place] for place in range(len(bounds_seconds) + 1))
+            sums.append(SyncTotals(*kind, sum(seconds), counts))
+        return sums
 
     @property
     def jobs(self) -> JobStore:

@@ -65,6 +65,7 @@ def test_a_host_that_is_down_fails_the_clone_and_keeps_the_points(
     assert set(failed_steps(result)) == {"repository_points.clone_repository"}
     assert "GitHub answered 502" in failed_steps(result)["repository_points.clone_repository"]
     assert world.points() == before
+    assert world.state.list_syncs(KEY)[0].error == "GitHub answered 502"
     world.host.recover()
     assert world.sync(instance).success
 

@@ -301,6 +301,27 @@ def test_the_end_is_told_once(world: World, instance: dg.DagsterInstance, runs: 
     assert (told["type"], told["data"]["job_id"]) == ("sync.completed", job.job_id)
 
 
+def test_the_end_is_logged_once(
+    world: World,
+    instance: dg.DagsterInstance,
+    runs: JobRuns,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", logger="ingestion_pipeline")
+    job = accept(world)
+    runs.tend()
+    report(instance, job.job_id, Event.PIPELINE_START)
+    runs.tend()
+    world.clock.advance(90)
+    report(instance, job.job_id, Event.PIPELINE_SUCCESS)
+    runs.tend()
+    runs.tend()
+    [record] = [item for item in caplog.records if "job_id" in item.__dict__]
+    assert record.getMessage() == f"Job {job.job_id} ended: sync octo/cat, completed after 90 s"
+    names = ("job_id", "repository", "status", "duration_seconds")
+    assert [record.__dict__[name] for name in names] == [job.job_id, KEY, "completed", 90.0]
+
+
 def test_without_a_workspace_nothing_is_lost(
     world: World, instance: dg.DagsterInstance, runs: JobRuns
 ) -> None:
