@@ -22,6 +22,7 @@ _KEEPALIVE_SECONDS = 15.0
 IdempotencyKey = Annotated[
     str,
     Header(
+        alias="Idempotency-Key",
         max_length=200,
         pattern=r"^[\x20-\x7e]*$",
         description="The same request with the same key is one job, however often it is sent.",
