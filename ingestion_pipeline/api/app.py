@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
+from ingestion_pipeline.api.deliveries import make_delivery_router
 from ingestion_pipeline.api.guard import Guard, Pause, Tokens
 from ingestion_pipeline.api.ingestion import make_ingestion_router
 from ingestion_pipeline.api.job_routes import make_job_router
@@ -71,6 +72,7 @@ def make_app(
     app.include_router(make_repository_router(door, services, instance))
     app.include_router(make_search_router(services))
     app.include_router(make_webhook_router(services))
+    app.include_router(make_delivery_router(services, keeper.wake))
     app.include_router(make_monitoring_router(services, instance))
     add_problem_handlers(app)
     describe_api(app)
