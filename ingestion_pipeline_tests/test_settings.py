@@ -16,6 +16,7 @@ PROJECT_ROOT = Path(__file__).parents[1]
 SECRET = "sesame-that-nobody-may-read"
 SIGNING_SECRET = f"whsec_{'a' * 44}"
 SECRETS = {
+    "read_token": "read-word",
     "admin_token": SECRET,
     "database_url": f"postgresql://ada:{SECRET}@localhost/ingestion",
     "github_token": SECRET,

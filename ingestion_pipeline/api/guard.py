@@ -5,6 +5,8 @@ token; and how large a body may be. It stands before all routes: a new one canno
 """
 
 import asyncio
+import base64
+import binascii
 import hmac
 import ipaddress
 import logging
@@ -35,6 +37,8 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _ALWAYS_OPEN = frozenset({"/healthz", "/readyz"})
 # Its signature is its token, and it reads its own body; see ``webhooks``.
 _SIGNED = frozenset({"/api/v1/webhooks/github"})
+
+_READING_CHALLENGE = 'Bearer, Basic realm="ingestion_pipeline", charset="UTF-8"'
 
 Pause = Callable[[float], Awaitable[None]]
 
@@ -77,12 +81,20 @@ class Tokens:
         """Whether reading needs one, too."""
         return bool(self._reading)
 
-    def check(self, header: str) -> Access:
-        """Return what the value of an ``Authorization`` header lets its sender do."""
+    def check(self, header: str, *, is_reading: bool) -> Access:
+        """Return what the value of an ``Authorization`` header lets its sender do.
+
+        To read, the token may be a password, too, which browsers ask for. To change something it
+        may not: they would send it along with whatever the page of another site asks for.
+        """
         scheme, _, given = header.partition(" ")
         # As the bytes that were sent: a header comes decoded as Latin-1, whatever it was.
         offered = given.strip().encode("latin-1", "replace")
-        if scheme.casefold() != "bearer" or not offered:
+        if is_reading and scheme.casefold() == "basic":
+            offered = _read_password(offered)
+        elif scheme.casefold() != "bearer":
+            offered = b""
+        if not offered:
             return Access.NOTHING
         # All are compared, so that the time taken does not tell which one is near.
         for_all = [hmac.compare_digest(offered, token) for token in self._all]
@@ -134,7 +146,8 @@ class Guard:
             return _refuse_strange_origin(request)
         if is_reading and not self._tokens.close_reading:
             return None
-        access = self._tokens.check(request.headers.get("Authorization", ""))
+        given = request.headers.get("Authorization", "")
+        access = self._tokens.check(given, is_reading=is_reading)
         if access is Access.ALL or (is_reading and access is Access.READING):
             return None
         client = request.client.host if request.client else "an unknown address"
@@ -142,8 +155,9 @@ class Guard:
             _logger.warning("A token for reading was used by %s for more: %s", client, path)
             return make_problem(403, "This token may only read.")
         _logger.warning("A request of %s to %s had no valid token", client, path)
-        await self._pause(FAILURE_PAUSE_SECONDS)
-        challenge = {"WWW-Authenticate": "Bearer"}
+        if given:
+            await self._pause(FAILURE_PAUSE_SECONDS)
+        challenge = {"WWW-Authenticate": _READING_CHALLENGE if is_reading else "Bearer"}
         return make_problem(401, "Invalid or missing authentication token", headers=challenge)
 
 
@@ -175,6 +189,14 @@ def _refuse_strange_origin(request: Request) -> JSONResponse | None:
 
 def _has_own_limit(request: Request) -> bool:
     return request.method in _READING or request.url.path in _SIGNED
+
+
+def _read_password(given: bytes) -> bytes:
+    """Return the password of Basic credentials (RFC 7617), b"" for what are none."""
+    try:
+        return base64.b64decode(given, validate=True).partition(b":")[2]
+    except binascii.Error:
+        return b""
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
