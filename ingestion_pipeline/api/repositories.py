@@ -1,6 +1,7 @@
 """``/api/v1/repositories``: what is tracked."""
 
-from typing import Annotated
+from collections.abc import Collection
+from typing import Annotated, Literal
 
 import dagster as dg
 from fastapi import APIRouter, Query, Response
@@ -15,6 +16,7 @@ from ingestion_pipeline.core.clock import format_utc
 from ingestion_pipeline.core.errors import ConfigurationError
 from ingestion_pipeline.core.repositories import TrackedRepository
 from ingestion_pipeline.core.state import IndexedBranch, SyncRecord
+from ingestion_pipeline.orchestration.sweeps import list_busy_keys
 from ingestion_pipeline.orchestration.untracking import untrack
 from ingestion_pipeline.parse.ignore import validate_ignore_patterns
 from ingestion_pipeline.tracking.track import track_repository
@@ -82,6 +84,7 @@ class RepositoryView(BaseModel):
     repository_id: str = Field(description="The host's own id.")
     kind: str
     web_url: str | None
+    sync_status: Literal["syncing", "idle"]
     status: str = Field(description="What the host last said of it.")
     status_detail: str | None
     pushed_at: str | None
@@ -106,13 +109,14 @@ def make_repository_router(
     @router.get("", responses=document(503))
     def list_repositories() -> Repositories:
         """List what is tracked."""
-        rows = services.state.list_repositories()
-        return Repositories(repositories=[_show(services, row) for row in rows])
+        rows, busy = services.state.list_repositories(), list_busy_keys(services, instance)
+        return Repositories(repositories=[_show(services, row, busy) for row in rows])
 
     @router.get("/{repo_id:path}", responses=document(404, 503))
     def read_repository(repo_id: str) -> RepositoryView:
         """Return one tracked repository: ``owner/name``, or the host's number."""
-        return _show(services, door.find_repository(repo_id))
+        row = door.find_repository(repo_id)
+        return _show(services, row, list_busy_keys(services, instance))
 
     @router.post(
         "",
@@ -132,7 +136,7 @@ def make_repository_router(
             ignore_patterns=asked.ignore_patterns,
         )
         response.status_code = 201 if before is None or before.source != row.source else 200
-        return _show(services, row)
+        return _show(services, row, list_busy_keys(services, instance))
 
     @router.delete("/{repo_id:path}", status_code=204, responses=document(404, 413, 422, 503))
     def delete_repository(
@@ -148,13 +152,14 @@ def make_repository_router(
     return router
 
 
-def _show(services: Services, row: TrackedRepository) -> RepositoryView:
+def _show(services: Services, row: TrackedRepository, busy: Collection[str]) -> RepositoryView:
     state, hosted = services.state, row.hosted
     syncs = state.list_syncs(row.partition_key, limit=1)
     return RepositoryView(
         repository=row.partition_key,
         repository_id=row.source.stable_id,
         kind=row.source.kind.value,
+        sync_status="syncing" if row.partition_key in busy else "idle",
         web_url=hosted.web_url or None,
         status=hosted.status.value,
         status_detail=row.status_detail or None,

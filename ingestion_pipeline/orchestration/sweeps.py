@@ -95,5 +95,10 @@ def read_standing(services: Services, instance: dg.DagsterInstance) -> tuple[Swe
             return sweep, sweep.total
         left = jobs.count_unended(sweep.sweep_id)
         return replace(sweep, total=max(sweep.total, left)), left
-    busy = {job.partition_key for job in jobs.list_unended()} | set(read_active_runs(instance))
-    return None, len(busy)
+    return None, len(list_busy_keys(services, instance))
+
+
+def list_busy_keys(services: Services, instance: dg.DagsterInstance) -> set[str]:
+    """Return the partition keys that have a job or a run which is queued or at work."""
+    jobs = services.state.jobs.list_unended()
+    return {job.partition_key for job in jobs} | set(read_active_runs(instance))

@@ -24,6 +24,9 @@ def test_what_is_tracked_is_listed(
     assert branch["points"] == len(world.points())
     assert shown["last_sync"]["status"] == "complete"
     assert client.get(f"{PATH}/octo/dog").status_code == 404
+    assert shown["sync_status"] == "idle"
+    assert client.post(f"/api/repositories/{KEY}/sync").status_code == 202
+    assert client.get(f"{PATH}/{KEY}").json()["sync_status"] == "syncing"
 
 
 def test_tracking_twice_changes_what_is_tracked(client: httpx.Client, world: World) -> None:
