@@ -146,16 +146,17 @@ class JobDoor:
 
     def show(self, job: Job) -> JobView:
         """Return what callers see of a job."""
-        state, progress = self._services.state, None
+        state, progress, run_id = self._services.state, None, ""
         if job.ended_at is None and job.started_at is not None:
             record = self._runs.find_runs([job.job_id]).get(job.job_id)
-            progress = state.find_progress(record.dagster_run.run_id) if record else None
+            run_id = record.dagster_run.run_id if record else ""
+            progress = state.find_progress(run_id)
         history = (
             state.list_syncs(job.partition_key, limit=_LINES_FOR_ESTIMATES)
             if job.ended_at is None
             else []
         )
-        return make_view(job, progress, history, self._services.clock.now())
+        return make_view(job, progress, history, self._services.clock.now(), run_id)
 
     def explain_in_progress(self, error: JobInProgressError) -> JSONResponse:
         """Return the 409 that names the job under way."""

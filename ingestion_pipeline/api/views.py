@@ -82,7 +82,11 @@ class JobView(BaseModel):
 
 
 def make_view(
-    job: Job, progress: SyncProgress | None, history: Sequence[SyncRecord], now: datetime
+    job: Job,
+    progress: SyncProgress | None,
+    history: Sequence[SyncRecord],
+    now: datetime,
+    run_id: str = "",
 ) -> JobView:
     """Return what callers see.
 
@@ -91,7 +95,9 @@ def make_view(
         progress: Of its run, None where there is none.
         history: Lines of its repository, the newest first.
         now: The time, timezone-aware.
+        run_id: Of the job's newest run, "" where there is none.
     """
+    written = next((line for line in history if line.run_id == run_id), None)
     result = json.loads(job.result) if job.result else None
     return JobView(
         job_id=job.job_id,
@@ -104,7 +110,7 @@ def make_view(
         estimated_completion=_format(estimate_completion(job, history, now)),
         cancel_asked_at=_format(job.cancel_asked_at),
         error=job.error or None,
-        progress=_describe_progress(job, progress),
+        progress=_describe_progress(job, progress, written),
         commits_pulled=result.pop("commits_pulled") if result else None,
         result=JobResult(**result) if result else None,
         options=json.loads(job.options),
@@ -148,15 +154,20 @@ def matches_etag(header: str, etag: str) -> bool:
     return "*" in given or etag.removeprefix("W/") in given
 
 
-def _describe_progress(job: Job, now: SyncProgress | None) -> Progress:
+def _describe_progress(job: Job, now: SyncProgress | None, written: SyncRecord | None) -> Progress:
     if job.status is JobStatus.COMPLETED:
         return Progress(percentage=100)
-    if now is None or job.started_at is None or job.ended_at is not None:
+    if job.started_at is None or job.ended_at is not None:
+        return Progress()
+    if written is not None:  # the points are there, and what is left are the checks
+        files = written.files
+        return Progress(percentage=99, files_processed=files, files_total=files, stage="check")
+    if now is None:
         return Progress()
     begin, share = _STAGES[now.stage]
     done = min(now.done / now.total, 1) if now.total else 0
     return Progress(
-        percentage=int(begin + share * done),
+        percentage=min(99, int(begin + share * done)),
         files_processed=now.done,
         files_total=now.total,
         current_file=now.current or None,
