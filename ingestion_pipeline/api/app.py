@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from ingestion_pipeline.api.auth import TokenCheck
 from ingestion_pipeline.api.jobs import JobDoor, explain_in_progress, make_job_router
 from ingestion_pipeline.api.keeper import JobKeeper
+from ingestion_pipeline.api.page import make_page_router
 from ingestion_pipeline.api.problems import add_problem_handlers
 from ingestion_pipeline.api.webhooks import make_webhook_router
 from ingestion_pipeline.composition import Services
@@ -59,6 +60,7 @@ def make_app(services: Services, instance: dg.DagsterInstance) -> FastAPI:
 
     app = FastAPI(title="ingestion_pipeline", docs_url=None, redoc_url=None, lifespan=keep)
     app.include_router(make_webhook_router(services))
+    app.include_router(make_page_router(services, instance))
     app.include_router(make_job_router(door, TokenCheck(services.settings)))
     add_problem_handlers(app)
 
