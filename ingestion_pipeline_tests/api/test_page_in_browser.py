@@ -87,6 +87,13 @@ def start_run(world: World, instance: dg.DagsterInstance) -> None:
     set_progress(world, 1200)
 
 
+def open_with_still_clock(page: Page) -> None:
+    """Open the page; its timers go off only when a test moves the clock on."""
+    page.clock.install(time=0)
+    page.clock.pause_at(SECOND)
+    page.goto("/")
+
+
 def is_fragment(request: Request) -> bool:
     return request.url.endswith("/fragments/activity")
 
@@ -112,8 +119,7 @@ def test_progress_moves_while_one_looks(
 ) -> None:
     start_run(world, instance)
     with open_page(browser, client) as page:
-        page.clock.install()
-        page.goto("/")
+        open_with_still_clock(page)
         bar = page.get_by_role("progressbar", name=f"parse of {KEY}")
         assert bar.get_attribute("value") == "1200"
 
@@ -140,8 +146,7 @@ def test_it_asks_seldom_when_nothing_runs_and_never_when_nobody_looks(
     browser: Browser, client: httpx.Client
 ) -> None:
     with open_page(browser, client) as page:
-        page.clock.install()
-        page.goto("/")
+        open_with_still_clock(page)
         asked: list[Request] = []
         page.on("request", lambda request: asked.append(request) if is_fragment(request) else None)
         page.clock.run_for(4 * SECOND)
@@ -167,8 +172,7 @@ def set_hidden(page: Page, value: str) -> None:
 
 def test_what_is_not_new_any_more_says_so(browser: Browser, client: httpx.Client) -> None:
     with open_page(browser, client, refused="503") as page:
-        page.clock.install()
-        page.goto("/")
+        open_with_still_clock(page)
         notice = page.get_by_text("Live updates are interrupted")
         assert not notice.is_visible()
         page.route("**/fragments/activity", lambda route: route.fulfill(status=503))
@@ -183,8 +187,7 @@ def test_what_has_the_focus_is_left_alone(
     browser: Browser, client: httpx.Client, world: World, instance: dg.DagsterInstance
 ) -> None:
     with open_page(browser, client) as page:
-        page.clock.install()
-        page.goto("/")
+        open_with_still_clock(page)
         link = page.get_by_role("link", name=KEY)
         link.focus()
         start_run(world, instance)
