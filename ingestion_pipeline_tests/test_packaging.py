@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PROJECT_ROOT = Path(__file__).parents[1]
-DATA_SUFFIXES = {".scm", ".npz", ".gitconfig"}
+DATA_SUFFIXES = {".scm", ".npz", ".gitconfig", ".html", ".css", ".js", ".svg"}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,9 @@ def test_every_module_and_data_file_is_in(names: set[str]) -> None:
         "ingestion_pipeline/state/migrations/env.py",
         "ingestion_pipeline/state/migrations/versions/0001_first_tables.py",
         "ingestion_pipeline/embed/data/idf.npz",
+        "ingestion_pipeline/api/templates/page.html",
+        "ingestion_pipeline/api/static/page.css",
+        "ingestion_pipeline/api/static/page.js",
     ],
 )
 def test_what_code_opens_by_name_is_in(names: set[str], name: str) -> None:

@@ -19,6 +19,7 @@ from ingestion_pipeline.api.jobs import JobDoor
 from ingestion_pipeline.api.keeper import JobKeeper
 from ingestion_pipeline.api.monitoring import make_monitoring_router
 from ingestion_pipeline.api.openapi import describe_api
+from ingestion_pipeline.api.page import make_page_router
 from ingestion_pipeline.api.problems import add_problem_handlers, document
 from ingestion_pipeline.api.repositories import make_repository_router
 from ingestion_pipeline.api.search import make_search_router
@@ -74,6 +75,7 @@ def make_app(
     app.include_router(make_webhook_router(services))
     app.include_router(make_delivery_router(services, keeper.wake))
     app.include_router(make_monitoring_router(services, instance))
+    app.include_router(make_page_router(services, instance))
     add_problem_handlers(app)
     describe_api(app)
 

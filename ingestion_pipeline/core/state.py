@@ -255,6 +255,10 @@ class StateStore(ABC):
         """Return the branches that were indexed whole, ordered by name."""
 
     @abstractmethod
+    def list_all_branches(self) -> Mapping[SourceId, Sequence[IndexedBranch]]:
+        """Return source → ``list_branches``, for all sources that have one, in one query."""
+
+    @abstractmethod
     def list_heads(self) -> Mapping[SourceId, Mapping[str, str]]:
         """Return source → branch → head sha last indexed, for all sources in one query."""
 
@@ -349,6 +353,13 @@ class StateStore(ABC):
     @abstractmethod
     def find_progress(self, run_id: str) -> SyncProgress | None:
         """Return the newest progress of a run; None before its first and after its end."""
+
+    @abstractmethod
+    def list_progress(self) -> list[SyncProgress]:
+        """Return the newest progress of every run that has one, ordered by run id.
+
+        A run that was killed leaves its own behind.
+        """
 
     @abstractmethod
     def remove_progress(self, run_id: str) -> None:

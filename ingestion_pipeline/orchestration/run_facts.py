@@ -65,11 +65,19 @@ def read_materializations(instance: dg.DagsterInstance) -> Mapping[str, Material
 def read_active_runs(instance: dg.DagsterInstance) -> Mapping[str, Sequence[str]]:
     """Return partition key → ids of its runs that are queued or in progress."""
     active: dict[str, list[str]] = {}
-    for record in instance.get_run_records(dg.RunsFilter(statuses=IN_PROGRESS)):
-        key = record.dagster_run.tags.get(PARTITION_TAG)
-        if key is not None and not is_lost(record.dagster_run):
-            active.setdefault(key, []).append(record.dagster_run.run_id)
+    for record in list_active_runs(instance):
+        run = record.dagster_run
+        active.setdefault(run.tags[PARTITION_TAG], []).append(run.run_id)
     return active
+
+
+def list_active_runs(instance: dg.DagsterInstance) -> list[dg.RunRecord]:
+    """Return the runs of partitions that are queued or in progress, the newest first."""
+    return [
+        record
+        for record in instance.get_run_records(dg.RunsFilter(statuses=IN_PROGRESS))
+        if PARTITION_TAG in record.dagster_run.tags and not is_lost(record.dagster_run)
+    ]
 
 
 def read_failures(

@@ -24,6 +24,16 @@ def list_branches(connection: Connection, source: SourceId) -> list[IndexedBranc
     return sorted(map(rows.read_branch, found), key=lambda indexed: indexed.branch)
 
 
+def list_all_branches(connection: Connection) -> dict[SourceId, list[IndexedBranch]]:
+    """Return source → branches indexed whole, ordered by name."""
+    found: dict[SourceId, list[IndexedBranch]] = {}
+    for row in connection.execute(select(indexed_branches)).mappings():
+        found.setdefault(rows.source_of(row), []).append(rows.read_branch(row))
+    for branches in found.values():
+        branches.sort(key=lambda indexed: indexed.branch)
+    return found
+
+
 def list_heads(connection: Connection) -> dict[SourceId, dict[str, str]]:
     """Return source → branch → head sha."""
     columns = indexed_branches.c

@@ -20,6 +20,12 @@ def find(connection: Connection, run_id: str) -> SyncProgress | None:
     return rows.read_progress(row) if row else None
 
 
+def list_all(connection: Connection) -> list[SyncProgress]:
+    """Return the progress of every run, ordered by run id."""
+    query = select(table).order_by(table.c.run_id)
+    return [rows.read_progress(row) for row in connection.execute(query).mappings()]
+
+
 def remove(connection: Connection, run_id: str) -> None:
     """Remove the progress of a run."""
     connection.execute(delete(table).where(table.c.run_id == run_id))

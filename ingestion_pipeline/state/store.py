@@ -131,6 +131,11 @@ class SqlStateStore(StateStore):
         with self._reading() as connection:
             return documents.list_branches(connection, source)
 
+    def list_all_branches(self) -> Mapping[SourceId, Sequence[IndexedBranch]]:
+        """Return source → ``list_branches``, for all sources that have one, in one query."""
+        with self._reading() as connection:
+            return documents.list_all_branches(connection)
+
     def list_heads(self) -> Mapping[SourceId, Mapping[str, str]]:
         """Return source → branch → head sha last indexed, for all sources in one query."""
         with self._reading() as connection:
@@ -229,6 +234,11 @@ class SqlStateStore(StateStore):
         """Return the newest progress of a run; None before its first and after its end."""
         with self._reading() as connection:
             return progress_rows.find(connection, run_id)
+
+    def list_progress(self) -> list[SyncProgress]:
+        """Return the newest progress of every run that has one, ordered by run id."""
+        with self._reading() as connection:
+            return progress_rows.list_all(connection)
 
     def remove_progress(self, run_id: str) -> None:
         """Forget the progress of a run that ended."""

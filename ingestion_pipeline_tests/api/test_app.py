@@ -266,4 +266,3 @@ def test_a_passing_trouble_names_no_names(quiet: World, instance: dg.DagsterInst
 def test_only_what_is_there_answers(client: httpx.Client) -> None:
     assert client.get(PATH).status_code == 405
     assert client.get("/docs").status_code == 404
-    assert client.get("/").status_code == 404

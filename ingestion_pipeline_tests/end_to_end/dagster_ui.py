@@ -9,7 +9,7 @@ from urllib.parse import quote
 from playwright.sync_api import Page, sync_playwright
 from playwright.sync_api import TimeoutError as WaitedTooLongError
 
-_ARGUMENTS = [
+ARGUMENTS = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -86,7 +86,7 @@ def open_ui(url: str, profile: Path, screenshots: Path, chromium: str) -> Iterat
         context = playwright.chromium.launch_persistent_context(
             profile,
             executable_path=chromium,
-            args=_ARGUMENTS,
+            args=ARGUMENTS,
             viewport={"width": 1500, "height": 1000},
         )
         context.set_default_timeout(_TIMEOUT_MILLISECONDS)

@@ -173,6 +173,14 @@ class FakeStateStore(StateStore):
             rows = self._branches.get(source, {})
             return [rows[name] for name in sorted(rows)]
 
+    def list_all_branches(self) -> Mapping[SourceId, Sequence[IndexedBranch]]:
+        with self._mutex:
+            return {
+                source: self.list_branches(source)
+                for source in self._branches
+                if self._branches[source]
+            }
+
     def list_heads(self) -> Mapping[SourceId, Mapping[str, str]]:
         with self._mutex:
             return {
@@ -292,6 +300,10 @@ class FakeStateStore(StateStore):
     def find_progress(self, run_id: str) -> SyncProgress | None:
         with self._mutex:
             return self._progress.get(run_id)
+
+    def list_progress(self) -> list[SyncProgress]:
+        with self._mutex:
+            return [self._progress[run_id] for run_id in sorted(self._progress)]
 
     def remove_progress(self, run_id: str) -> None:
         with self._mutex:

@@ -384,6 +384,20 @@ def test_a_branch_comes_back_as_it_went_in(store: StateStore) -> None:
     assert store.list_branches(make_source(2)) == []
 
 
+def test_branches_of_all_sources(store: StateStore) -> None:
+    assert store.list_all_branches() == {}
+    rows = [(1, make_branch("next")), (1, make_branch("main")), (2, make_branch("dev"))]
+    for number, branch in rows:
+        store.commit_branch(make_source(number), branch)
+    store.commit_branch(make_source(3), make_branch())
+    store.remove_branch(make_source(3), "main")
+
+    assert store.list_all_branches() == {
+        make_source(1): [make_branch("main"), make_branch("next")],
+        make_source(2): [make_branch("dev")],
+    }
+
+
 def test_heads_of_all_sources(store: StateStore) -> None:
     store.commit_branch(make_source(1), make_branch("main", head_sha="1m"))
     store.commit_branch(make_source(1), make_branch("next", head_sha="1n"))
@@ -574,10 +588,12 @@ def test_progress_is_replaced_and_removed(store: StateStore) -> None:
         store.set_progress(progress)
 
     assert store.find_progress("run") == second
+    assert store.list_progress() == [other, second]
     store.remove_progress("run")
     store.remove_progress("run")
     assert store.find_progress("run") is None
     assert store.find_progress("other") == other
+    assert store.list_progress() == [other]
 
 
 # -- history
