@@ -23,8 +23,9 @@ def project_2d(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Project vectors on their first two principal components.
 
     The components come from the (D, D) covariance, added up over chunks of rows, so memory does
-    not grow with N. Their sign is fixed by making the largest part of each positive; otherwise
-    the map would flip from one run to the next.
+    not grow with N; up to D rows they come from the rows themselves, which is smaller. Their sign
+    is fixed by making the largest part of each positive; otherwise the map would flip from one
+    run to the next.
 
     Args:
         vectors: (N, D), a memory map will do.
@@ -36,14 +37,23 @@ def project_2d(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     if count < 2 or dim < 2:
         return np.zeros((count, 2), np.float32)
     mean = vectors.mean(axis=0, dtype=np.float64)
-    covariance = np.zeros((dim, dim))
-    for start in range(0, count, _SUM_ROWS):
-        centred = vectors[start : start + _SUM_ROWS] - mean
-        covariance += centred.T @ centred
-    axes = np.linalg.svd(covariance, hermitian=True).Vh[:2]
+    if count <= dim:
+        axes = np.linalg.svd(vectors - mean, full_matrices=False).Vh[:2]
+    else:
+        axes = np.linalg.svd(_sum_covariance(vectors, mean), hermitian=True).Vh[:2]
     largest = np.abs(axes).argmax(axis=1)
     axes *= np.where(axes[np.arange(2), largest] < 0, -1, 1)[:, None]
     return ((vectors @ axes.T.astype(np.float32)) - (mean @ axes.T)).astype(np.float32)
+
+
+def _sum_covariance(
+    vectors: npt.NDArray[np.float32], mean: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    covariance = np.zeros((len(mean), len(mean)))
+    for start in range(0, len(vectors), _SUM_ROWS):
+        centred = vectors[start : start + _SUM_ROWS] - mean
+        covariance += centred.T @ centred
+    return covariance
 
 
 def _draw_folder(axes: "Axes", dots: npt.NDArray[np.float32], colour: str, label: str) -> None:

@@ -40,6 +40,12 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(project_2d(vectors), whole, atol=1e-5)
 
 
+def test_fewer_rows_than_dimensions_lie_as_more_would() -> None:
+    few = (RNG.normal(size=(20, 30)) * np.linspace(9, 1, 30)).astype(np.float32)
+    twice = np.tile(few, (2, 1))  # the same mean and components, from the covariance
+    np.testing.assert_allclose(project_2d(few), project_2d(twice)[:20], atol=1e-4)
+
+
 @pytest.mark.parametrize("shape", [(0, 256), (1, 256), (5, 1)])
 def test_too_little_to_spread(shape: tuple[int, int]) -> None:
     assert project_2d(np.ones(shape, np.float32)).tolist() == [[0.0, 0.0]] * shape[0]
