@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
+
+if TYPE_CHECKING:
+    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 
 class NodeType(IntEnum):
@@ -99,7 +102,7 @@ class CodeGraph:
         terms: Per field, one row a node.
     """
 
-    nodes: pd.DataFrame
+    nodes: "pd.DataFrame"
     edges: dict[Relation, npt.NDArray[np.int64]]
     terms: dict[TermField, TermMatrix]
 

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ingestion_pipeline.core.code import FileFacts
 from ingestion_pipeline.core.graph import GraphStructure
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _COLUMNS = {
     "type": "int8",
@@ -66,7 +68,9 @@ def make_file_rows(facts: FileFacts) -> FileRows:
     )
 
 
-def _make_file_part(files: Sequence[FileRows]) -> pd.DataFrame:
+def _make_file_part(files: Sequence[FileRows]) -> "pd.DataFrame":
+    import pandas as pd
+
     return pd.DataFrame(
         {
             "path": [file.path for file in files],
@@ -83,7 +87,9 @@ def _make_file_part(files: Sequence[FileRows]) -> pd.DataFrame:
     )
 
 
-def _make_symbol_part(files: Sequence[FileRows]) -> pd.DataFrame:
+def _make_symbol_part(files: Sequence[FileRows]) -> "pd.DataFrame":
+    import pandas as pd
+
     symbols = [symbol for file in files for symbol in file.symbols]
     owners = [file for file in files for _ in file.symbols]
     return pd.DataFrame(
@@ -102,7 +108,9 @@ def _make_symbol_part(files: Sequence[FileRows]) -> pd.DataFrame:
     )
 
 
-def _make_directory_part(paths: Sequence[str]) -> pd.DataFrame:
+def _make_directory_part(paths: Sequence[str]) -> "pd.DataFrame":
+    import pandas as pd
+
     return pd.DataFrame(
         {
             "path": paths,
@@ -115,13 +123,15 @@ def _make_directory_part(paths: Sequence[str]) -> pd.DataFrame:
     )
 
 
-def make_nodes(structure: GraphStructure, files: Sequence[FileRows]) -> pd.DataFrame:
+def make_nodes(structure: GraphStructure, files: Sequence[FileRows]) -> "pd.DataFrame":
     """Return the table of nodes, columns and types as ``CodeGraph`` documents them.
 
     Args:
         structure: The nodes.
         files: The rows of each file, in order.
     """
+    import pandas as pd
+
     texts = {name: kind for name, kind in _COLUMNS.items() if name not in ("type", "file")}
     parts = [
         part.astype(texts)

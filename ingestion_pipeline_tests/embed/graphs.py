@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from ingestion_pipeline.core.graph import CodeGraph, NodeType, Relation, TermField, TermMatrix
 from ingestion_pipeline.core.terms import count_terms, split_text
@@ -22,6 +21,8 @@ def make_matrix(texts: Sequence[str]) -> TermMatrix:
 
 
 def make_graph(nodes: Sequence[Node], edges: Edges | None = None) -> CodeGraph:
+    import pandas as pd
+
     types = np.array([node_type for node_type, _ in nodes], np.int8)
     pairs = {relation: (edges or {}).get(relation, []) for relation in Relation}
     return CodeGraph(

@@ -1,7 +1,6 @@
 """The graph as a whole: order of nodes, containment, words, and independence of input order."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,6 +26,8 @@ def terms_of(graph: CodeGraph, field: TermField, node: str) -> dict[int, int]:
 
 
 def assert_same_graph(first: CodeGraph, second: CodeGraph) -> None:
+    import pandas as pd
+
     pd.testing.assert_frame_equal(first.nodes, second.nodes)
     for relation in Relation:
         np.testing.assert_array_equal(first.edges[relation], second.edges[relation])

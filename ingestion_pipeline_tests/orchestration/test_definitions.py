@@ -21,7 +21,7 @@ from ingestion_pipeline.orchestration.build import build_definitions
 
 PROJECT_ROOT = Path(__file__).parents[2]
 SNAPSHOT = Path(__file__).parent / "snapshots" / "definitions.json"
-HEAVY = ("torch", "torch_geometric", "matplotlib")
+HEAVY = ("torch", "torch_geometric", "matplotlib", "pandas")
 
 
 def describe_definitions() -> dict[str, Any]:
