@@ -35,7 +35,7 @@ dev: install  ## Dagster on http://127.0.0.1:3000 and the HTTP door on http://12
 	$(BIN)/ingestion-pipeline dev
 
 test: install-dev  ## Run every test
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 check: install-dev  ## Format, lint, types, borders
 	$(BIN)/ruff format --check .
