@@ -1,8 +1,9 @@
-"""What all tests share: a database server, the order of modules, and the cores."""
+"""What all tests share: a database server, the order of modules, the cores, no deadlines."""
 
 import os
 
 import pytest
+from hypothesis import settings
 
 from ingestion_pipeline_tests.postgres import postgres_server
 
@@ -12,6 +13,10 @@ __all__ = ["postgres_server"]
 # test starts: threads of theirs would wait for one another, spinning.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+
+# On contended cores any example may take longer than hypothesis' 200 ms.
+settings.register_profile("no deadlines", settings.default, deadline=None)
+settings.load_profile("no deadlines")
 
 
 @pytest.hookimpl(trylast=True)
