@@ -24,6 +24,7 @@ from ingestion_pipeline.api.problems import add_problem_handlers, document
 from ingestion_pipeline.api.repositories import make_repository_router
 from ingestion_pipeline.api.search import make_search_router
 from ingestion_pipeline.api.tracing import trace_requests
+from ingestion_pipeline.api.turnstile import Turnstile
 from ingestion_pipeline.api.webhooks import make_webhook_router
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.jobs import JobInProgressError
@@ -69,13 +70,15 @@ def make_app(
     app = FastAPI(title="ingestion_pipeline", docs_url=None, redoc_url=None, lifespan=keep)
     app.add_middleware(Guard, tokens=Tokens(services.settings), pause=pause)
     app.include_router(make_job_router(door))
-    app.include_router(make_ingestion_router(door, services, instance))
-    app.include_router(make_repository_router(door, services, instance))
-    app.include_router(make_search_router(services))
+    # Hosts may take a minute to answer, and the embedded store may be in use by a sync.
+    asking_hosts, searching = Turnstile(), Turnstile()
+    app.include_router(make_ingestion_router(door, services, instance, asking_hosts))
+    app.include_router(make_repository_router(door, services, instance, asking_hosts))
+    app.include_router(make_search_router(services, searching))
     app.include_router(make_webhook_router(services))
     app.include_router(make_delivery_router(services, keeper.wake))
     app.include_router(make_monitoring_router(services, instance))
-    app.include_router(make_page_router(services, instance))
+    app.include_router(make_page_router(services, instance, searching))
     add_problem_handlers(app)
     describe_api(app)
 

@@ -12,6 +12,7 @@ from ingestion_pipeline.api.job_routes import IdempotencyKey, name_requester
 from ingestion_pipeline.api.jobs import JobDoor
 from ingestion_pipeline.api.options import SyncRequest
 from ingestion_pipeline.api.problems import document
+from ingestion_pipeline.api.turnstile import Turnstile
 from ingestion_pipeline.api.views import JobView
 from ingestion_pipeline.composition import Services, parse_github_reference
 from ingestion_pipeline.core.clock import format_utc
@@ -89,7 +90,7 @@ class History(BaseModel):
 
 
 def make_ingestion_router(
-    door: JobDoor, services: Services, instance: dg.DagsterInstance
+    door: JobDoor, services: Services, instance: dg.DagsterInstance, turnstile: Turnstile
 ) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["ingestion"])
@@ -100,7 +101,7 @@ def make_ingestion_router(
         asked: IngestRequest, request: Request, idempotency_key: IdempotencyKey = ""
     ) -> JobView:
         """Track a repository, if it is not, and queue a sync of it."""
-        row = _track(services, asked.url)
+        row = _track(services, asked.url, turnstile)
         who = name_requester(request)
         return door.show(door.submit(row, SyncRequest(), who, idempotency_key).job)
 
@@ -109,7 +110,7 @@ def make_ingestion_router(
         repo_url: str, request: Request, idempotency_key: IdempotencyKey = ""
     ) -> Dispatched:
         """Track a repository, if it is not, and queue a sync of it."""
-        row = _track(services, repo_url)
+        row = _track(services, repo_url, turnstile)
         accepted = door.submit(row, SyncRequest(), name_requester(request), idempotency_key)
         return Dispatched(
             job_id=accepted.job.job_id,
@@ -160,7 +161,7 @@ def make_ingestion_router(
     return router
 
 
-def _track(services: Services, reference: str) -> TrackedRepository:
+def _track(services: Services, reference: str, turnstile: Turnstile) -> TrackedRepository:
     """Return the tracked repository of a URL; local paths are nobody's to give over the network."""
     try:
         name = parse_github_reference(services.settings, reference)
@@ -169,7 +170,9 @@ def _track(services: Services, reference: str) -> TrackedRepository:
     known = services.state.find_repository(name)
     if known is not None and known.source.kind is SourceKind.GITHUB:
         return known
-    return track_repository(name, None, list_remote_hosts(services), services.state, services.clock)
+    hosts = list_remote_hosts(services)
+    with turnstile.passing():
+        return track_repository(name, None, hosts, services.state, services.clock)
 
 
 def list_remote_hosts(services: Services) -> Mapping[SourceKind, CodeHost]:

@@ -19,6 +19,7 @@ from ingestion_pipeline.api.page_search import (
     get_web_url,
     run_search,
 )
+from ingestion_pipeline.api.turnstile import Turnstile
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.clock import format_utc
 from ingestion_pipeline.core.errors import TransientError
@@ -42,12 +43,15 @@ _HEADERS: Mapping[str, str] = {
 }
 
 
-def make_page_router(services: Services, instance: dg.DagsterInstance) -> APIRouter:
+def make_page_router(
+    services: Services, instance: dg.DagsterInstance, turnstile: Turnstile
+) -> APIRouter:
     """Return the routes of the page, of its live parts and of its files.
 
     Args:
         services: Stay open as long as the application.
         instance: Dagster's.
+        turnstile: That searches pass.
     """
     router = APIRouter(include_in_schema=False)
     templates = _make_templates()
@@ -67,7 +71,9 @@ def make_page_router(services: Services, instance: dg.DagsterInstance) -> APIRou
             overview = read_overview(services, instance)
         except TransientError:
             return render("trouble.html", 503)
-        outcome = None if q is None else run_search(services, form, overview.repositories)
+        outcome = (
+            None if q is None else run_search(services, form, overview.repositories, turnstile)
+        )
         status = outcome.status if outcome else 200
         return render("page.html", status, **_collect_values(overview, form, outcome))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from ingestion_pipeline.api.overview import RepositoryRow
+from ingestion_pipeline.api.turnstile import Turnstile
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.errors import IngestionError, InvalidQueryError, TransientError
 from ingestion_pipeline.queries import find_by_words
@@ -62,7 +63,10 @@ class SearchOutcome:
 
 
 def run_search(
-    services: Services, form: SearchForm, repositories: Sequence[RepositoryRow]
+    services: Services,
+    form: SearchForm,
+    repositories: Sequence[RepositoryRow],
+    turnstile: Turnstile,
 ) -> SearchOutcome:
     """Search, or say in words why that cannot be; what no visitor can mend goes to the log alone.
 
@@ -70,9 +74,11 @@ def run_search(
         services: Ports.
         form: Its words are not None.
         repositories: Those that hits may be linked to.
+        turnstile: That searches pass.
     """
     try:
-        hits = find_by_words(services, _check_words(form), _make_filters(form))
+        with turnstile.passing():
+            hits = find_by_words(services, _check_words(form), _make_filters(form))
     except InvalidQueryError as error:
         return SearchOutcome(status=400, trouble=str(error))
     except TransientError as error:

@@ -11,6 +11,7 @@ from ingestion_pipeline.api.ingestion import list_remote_hosts
 from ingestion_pipeline.api.jobs import JobDoor
 from ingestion_pipeline.api.options import Branch, InvalidOptionError
 from ingestion_pipeline.api.problems import document
+from ingestion_pipeline.api.turnstile import Turnstile
 from ingestion_pipeline.composition import Services, parse_github_reference
 from ingestion_pipeline.core.clock import format_utc
 from ingestion_pipeline.core.errors import ConfigurationError
@@ -101,7 +102,7 @@ class Repositories(BaseModel):
 
 
 def make_repository_router(
-    door: JobDoor, services: Services, instance: dg.DagsterInstance
+    door: JobDoor, services: Services, instance: dg.DagsterInstance, turnstile: Turnstile
 ) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix="/api/v1/repositories", tags=["repositories"])
@@ -131,10 +132,12 @@ def make_repository_router(
             raise InvalidOptionError("ignore_patterns", str(error)) from error
         name = parse_github_reference(services.settings, asked.url)
         before = services.state.find_repository(name)
-        row = track_repository(
-            *(name, asked.branches, list_remote_hosts(services), services.state, services.clock),
-            ignore_patterns=asked.ignore_patterns,
-        )
+        hosts = list_remote_hosts(services)
+        with turnstile.passing():
+            row = track_repository(
+                *(name, asked.branches, hosts, services.state, services.clock),
+                ignore_patterns=asked.ignore_patterns,
+            )
         response.status_code = 201 if before is None or before.source != row.source else 200
         return _show(services, row, list_busy_keys(services, instance))
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
 from ingestion_pipeline.api.problems import document
+from ingestion_pipeline.api.turnstile import Turnstile
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.errors import InvalidQueryError
 from ingestion_pipeline.queries import find_by_words, find_like
@@ -46,7 +47,7 @@ class Hits(BaseModel):
     hits: list[Hit]
 
 
-def make_search_router(services: Services) -> APIRouter:
+def make_search_router(services: Services, turnstile: Turnstile) -> APIRouter:
     """Return the route."""
     router = APIRouter(tags=["search"])
 
@@ -67,10 +68,11 @@ def make_search_router(services: Services) -> APIRouter:
         if bool(q) == bool(like):
             raise InvalidQueryError("Give either words (q) or something to be like (like).")
         filters = SearchFilters(repo, branch, language, tuple(kind or ()))
-        if like:
-            found = find_like(services, like, filters, limit)
-        else:
-            found = find_by_words(services, q, filters, limit)
+        with turnstile.passing():
+            if like:
+                found = find_like(services, like, filters, limit)
+            else:
+                found = find_by_words(services, q, filters, limit)
         return Hits(hits=[Hit.model_validate(hit) for hit in found])
 
     return router

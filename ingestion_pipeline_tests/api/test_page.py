@@ -400,5 +400,7 @@ def test_no_other_file_is(client: httpx.Client, name: str) -> None:
 def test_the_page_is_no_part_of_the_api(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert paths
-    assert not [path for path in paths if not path.startswith(("/api/", "/healthz", "/readyz", "/metrics"))]
+    assert not [
+        path for path in paths if not path.startswith(("/api/", "/healthz", "/readyz", "/metrics"))
+    ]
     assert client.post("/").status_code == 405
