@@ -111,7 +111,7 @@ def test_a_sync_is_queued_runs_and_is_done(door: Door, dev: DagsterDev) -> None:
     assert (ended["status"], ended["progress"]["percentage"]) == ("completed", 100)
     assert "src/purr.py" in dev.deployment.read_paths(SMALL)
     run = dev.get_run(job["job_id"])  # the job's id is the run's
-    assert run.tags["ingestion/requested_by"] == "the HTTP API"
+    assert run.tags["ingestion/requested_by"] == "the HTTP API (127.0.0.1)"
     assert list_job_runs(dev, job["job_id"]) == [job["job_id"]]
 
 
