@@ -12,6 +12,7 @@ from ingestion_pipeline.parse.globs import PatternError, translate_name, transla
 MAX_PATTERN_CHARS = 500
 
 _WILD = re.compile(r"[*?\[\\]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,9 @@ def check_pattern(line: str) -> None:
     Raises:
         PatternError: With what is wrong.
     """
+    # JSON can say one ("\ud800"); no path has one, and no answer can tell of it.
+    if _SURROGATE.search(line):
+        raise PatternError("it has half of a surrogate pair in it")
     _read_line(line)
 
 

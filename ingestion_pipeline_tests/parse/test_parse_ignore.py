@@ -208,6 +208,7 @@ def test_bytes_that_are_not_utf8_are_matched_as_paths_are_written():
         ("a\nb", "line end"),
         ("[[:nope:]]", "unknown class"),
         ("a" * 501, "over 500"),
+        ("# \ud800", "surrogate"),
     ],
 )
 def test_a_bad_pattern_is_named(pattern: str, problem: str):
