@@ -18,9 +18,9 @@ from ingestion_pipeline.api.job_routes import make_job_router
 from ingestion_pipeline.api.jobs import JobDoor
 from ingestion_pipeline.api.keeper import JobKeeper
 from ingestion_pipeline.api.monitoring import make_monitoring_router
-from ingestion_pipeline.api.openapi import describe_api
+from ingestion_pipeline.api.openapi import describe_api, name_operation
 from ingestion_pipeline.api.page import make_page_router
-from ingestion_pipeline.api.problems import add_problem_handlers, document
+from ingestion_pipeline.api.problems import add_problem_handlers, document_reading
 from ingestion_pipeline.api.repositories import make_repository_router
 from ingestion_pipeline.api.search import make_search_router
 from ingestion_pipeline.api.tracing import trace_requests
@@ -67,7 +67,13 @@ def make_app(
             yield
         flush_traces()
 
-    app = FastAPI(title="ingestion_pipeline", docs_url=None, redoc_url=None, lifespan=keep)
+    app = FastAPI(
+        title="ingestion_pipeline",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=keep,
+        generate_unique_id_function=name_operation,
+    )
     app.add_middleware(Guard, tokens=Tokens(services.settings), pause=pause)
     app.include_router(make_job_router(door))
     # Hosts may take a minute to answer, and the embedded store may be in use by a sync.
@@ -82,7 +88,7 @@ def make_app(
     add_problem_handlers(app)
     describe_api(app)
 
-    @app.get("/api/v1/runs/{run_id}/progress", tags=["jobs"], responses=document(404, 503))
+    @app.get("/api/v1/runs/{run_id}/progress", tags=["jobs"], responses=document_reading(404, 503))
     def read_progress(run_id: str) -> RunProgress:
         """Return the newest progress of a run, whoever asked for it."""
         # Postgres takes no NUL.

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, Field
 
-from ingestion_pipeline.api.problems import document
+from ingestion_pipeline.api.problems import document_change, document_reading
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.clock import format_utc
 from ingestion_pipeline.core.deliveries import Delivery
@@ -43,7 +43,7 @@ def make_delivery_router(services: Services, wake: Callable[[], None]) -> APIRou
     router = APIRouter(prefix="/api/v1/webhooks/deliveries", tags=["webhooks"])
     store = services.state.deliveries
 
-    @router.get("", responses=document(422, 503))
+    @router.get("", responses=document_reading(422, 503))
     def list_deliveries(
         dead: Annotated[bool, Query(description="Only those that nobody took.")] = False,
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -52,7 +52,7 @@ def make_delivery_router(services: Services, wake: Callable[[], None]) -> APIRou
         rows = store.list_deliveries(dead=dead, limit=limit)
         return Deliveries(deliveries=[_show(row) for row in rows])
 
-    @router.post("/{delivery_id}/retry", status_code=202, responses=document(404, 413, 422, 503))
+    @router.post("/{delivery_id}/retry", status_code=202, responses=document_change(404, 503))
     def retry_delivery(delivery_id: str) -> None:
         """Send a dead letter once more, with all its tries before it again."""
         # Postgres takes no NUL.

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ingestion_pipeline.api.job_routes import IdempotencyKey, name_requester
 from ingestion_pipeline.api.jobs import JobDoor
 from ingestion_pipeline.api.options import SyncRequest
-from ingestion_pipeline.api.problems import document
+from ingestion_pipeline.api.problems import document_change, document_reading
 from ingestion_pipeline.api.turnstile import Turnstile
 from ingestion_pipeline.api.views import JobView
 from ingestion_pipeline.composition import Services, parse_github_reference
@@ -94,7 +94,7 @@ def make_ingestion_router(
 ) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["ingestion"])
-    refusals = document(400, 404, 409, 413, 422, 429, 503)
+    refusals = document_change(400, 404, 409, 422, 429, 503)
 
     @router.post("/api/v1/ingest", status_code=202, responses=refusals)
     def ingest(
@@ -119,14 +119,14 @@ def make_ingestion_router(
             max_queue_size=services.settings.max_queued_jobs,
         )
 
-    @router.post("/api/v1/sync", status_code=202, responses=document(413, 503))
+    @router.post("/api/v1/sync", status_code=202, responses=document_change(503))
     def sync_all(request: Request) -> SweepStarted:
         """Begin to sync every tracked repository that is stale; one such sync at a time."""
         sweep = begin_sweep(services, name_requester(request))
         door.wake()
         return SweepStarted(sync_id=sweep.sweep_id, total=sweep.total)
 
-    @router.get("/api/v1/sync/status", responses=document(503))
+    @router.get("/api/v1/sync/status", responses=document_reading(503))
     def read_sync_status() -> SweepStatus:
         """Return how the sync of everything stands, or what else is under way."""
         newest = services.state.jobs.find_newest_sweep()
@@ -142,7 +142,7 @@ def make_ingestion_router(
 
     @router.get(
         "/api/v1/ingestion/jobs/history",
-        responses=document(422, 503),
+        responses=document_reading(422, 503),
         response_model_exclude_none=True,
     )
     def read_history(limit: Annotated[int, Query(ge=1, le=100)] = 10) -> History:

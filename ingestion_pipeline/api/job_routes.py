@@ -12,12 +12,26 @@ from fastapi.sse import format_sse_event
 
 from ingestion_pipeline.api.jobs import JobDoor
 from ingestion_pipeline.api.options import SyncRequest
-from ingestion_pipeline.api.problems import document
+from ingestion_pipeline.api.problems import document_change, document_reading
 from ingestion_pipeline.api.views import JobView, make_etag, make_tag, matches_etag
 
 # Progress is written more than once a second, and nobody is to be a second behind.
 _POLL_SECONDS = 0.4
 _KEEPALIVE_SECONDS = 15.0
+
+# OpenAPI 3.1 has no word for the items of a stream; this is one of them.
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["progress", "end"]},
+        "id": {"type": "string"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/JobView"},
+        },
+    },
+}
 
 IdempotencyKey = Annotated[
     str,
@@ -44,7 +58,7 @@ def make_job_router(door: JobDoor) -> APIRouter:
     @router.post(
         "/api/repositories/{repo_id:path}/sync",
         status_code=202,
-        responses=document(400, 404, 409, 413, 422, 429, 503),
+        responses=document_change(400, 404, 409, 422, 429, 503),
     )
     def sync_repository(
         repo_id: str,
@@ -61,10 +75,10 @@ def make_job_router(door: JobDoor) -> APIRouter:
     @router.get(
         "/api/v1/jobs/{job_id}",
         response_model=JobView,
-        responses={**document(404, 503), 304: {"description": "As the ``ETag`` says."}},
+        responses={**document_reading(404, 503), 304: {"description": "As the ``ETag`` says."}},
     )
     def read_job(
-        job_id: str, if_none_match: Annotated[str, Header(include_in_schema=False)] = ""
+        job_id: str, if_none_match: Annotated[str, Header(description="An `ETag`.")] = ""
     ) -> Response:
         """Return one job, with an ``ETag``."""
         view = door.show(door.find(job_id))
@@ -77,16 +91,16 @@ def make_job_router(door: JobDoor) -> APIRouter:
         "/api/v1/jobs/{job_id}/events",
         response_class=StreamingResponse,
         responses={
-            **document(404, 503),
+            **document_reading(404, 503),
             200: {
                 "description": "Server-sent events: `progress` with the job, at last `end`.",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": {"text/event-stream": {"schema": _EVENT}},
             },
             204: {"description": "The end was told before, as ``Last-Event-ID`` says."},
         },
     )
     async def stream_job(
-        job_id: str, last_event_id: Annotated[str, Header(include_in_schema=False)] = ""
+        job_id: str, last_event_id: Annotated[str, Header(description="The last one seen.")] = ""
     ) -> Response:
         """Stream a job as server-sent events until it has ended."""
         view = await watch.look(job_id)
@@ -97,7 +111,7 @@ def make_job_router(door: JobDoor) -> APIRouter:
         return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
     @router.post(
-        "/api/v1/jobs/{job_id}/cancel", status_code=202, responses=document(404, 409, 413, 503)
+        "/api/v1/jobs/{job_id}/cancel", status_code=202, responses=document_change(404, 409, 503)
     )
     def cancel_job(job_id: str) -> JobView:
         """End a queued or running job, between two batches."""

@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel
 
 from ingestion_pipeline.api.metrics import PipelineCollector
-from ingestion_pipeline.api.problems import document, make_problem
+from ingestion_pipeline.api.problems import document_reading, make_problem
 from ingestion_pipeline.api.readiness import OK, ReadinessChecks
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.orchestration.worker_status import (
@@ -48,12 +48,17 @@ def make_monitoring_router(services: Services, instance: dg.DagsterInstance) -> 
     registry = CollectorRegistry()
     registry.register(PipelineCollector(services, instance))
 
-    @router.get("/healthz")
+    @router.get("/healthz", openapi_extra={"security": []})
     def read_health() -> Health:
         """Say that this process answers; nothing else is asked."""
         return Health()
 
-    @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
+    @router.get(
+        "/readyz",
+        response_model=Readiness,
+        responses={503: {"model": Readiness}},
+        openapi_extra={"security": []},
+    )
     async def read_readiness() -> Response:
         """Ask what the application needs: 200 where all of it answers, else 503."""
         said = dict(await checks.ask())
@@ -64,14 +69,16 @@ def make_monitoring_router(services: Services, instance: dg.DagsterInstance) -> 
     @router.get(
         "/metrics",
         response_class=Response,
-        responses={**document(503), 200: {"content": {"text/plain": {"schema": _TEXT}}}},
+        responses={**document_reading(503), 200: {"content": {"text/plain": {"schema": _TEXT}}}},
     )
     def read_metrics() -> Response:
         """Return the numbers in Prometheus' text format 0.0.4."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @router.get(
-        "/api/v1/ingestion/worker/status", response_model=WorkerStatusView, responses=document(503)
+        "/api/v1/ingestion/worker/status",
+        response_model=WorkerStatusView,
+        responses=document_reading(503),
     )
     def read_status() -> Response:
         """Return what whoever works on the queue is at."""

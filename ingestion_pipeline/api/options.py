@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from ingestion_pipeline.core.errors import ConfigurationError
 from ingestion_pipeline.core.repositories import SourceKind, TrackedRepository
@@ -62,14 +62,6 @@ class SyncRequest(BaseModel):
         default=None, max_length=2000, description="Told when the sync ended, and how."
     )
 
-    @model_validator(mode="after")
-    def _check_options(self) -> "SyncRequest":
-        if self.full_reindex and self.incremental and "incremental" in self.model_fields_set:
-            raise ValueError("full_reindex and incremental contradict each other; give one of them")
-        if self.branch is not None and self.branches is not None:
-            raise ValueError("branch and branches say the same; give one of them")
-        return self
-
     def list_branches(self) -> tuple[str, ...]:
         """Return the branches that were named; empty for all that are tracked."""
         named = [self.branch] if self.branch is not None else self.branches or []
@@ -88,6 +80,7 @@ def check_options(asked: SyncRequest, row: TrackedRepository) -> None:
     Raises:
         InvalidOptionError: One cannot.
     """
+    _check_contradictions(asked)
     if asked.remote != "origin":
         raise InvalidOptionError("remote", f"There is no remote {asked.remote!r}; use 'origin'.")
     if asked.pull_remote and row.source.kind is SourceKind.LOCAL:
@@ -106,3 +99,13 @@ def check_options(asked: SyncRequest, row: TrackedRepository) -> None:
         validate_ignore_patterns(asked.ignore_patterns or ())
     except ConfigurationError as error:
         raise InvalidOptionError("ignore_patterns", str(error)) from error
+
+
+def _check_contradictions(asked: SyncRequest) -> None:
+    # Here and not in the model, whose own errors of this kind name no field.
+    if asked.full_reindex and asked.incremental and "incremental" in asked.model_fields_set:
+        raise InvalidOptionError(
+            "incremental", "full_reindex and incremental contradict each other; give one of them."
+        )
+    if asked.branch is not None and asked.branches is not None:
+        raise InvalidOptionError("branch", "branch and branches say the same; give one of them.")

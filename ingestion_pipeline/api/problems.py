@@ -1,7 +1,7 @@
 """What errors look like to callers: RFC 9457 problem documents, ``detail`` as clients expect it."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import Match
 
 from ingestion_pipeline.api.options import InvalidOptionError
 from ingestion_pipeline.core.errors import (
@@ -32,6 +33,7 @@ _logger = logging.getLogger(__name__)
 
 _MEDIA_TYPE = "application/problem+json"
 _RETRY_SECONDS = "10"
+_METHODS = ("GET", "POST", "DELETE")
 _STATUSES: dict[type[IngestionError], int] = {
     IdempotencyConflictError: 422,
     WebhookUrlError: 422,
@@ -84,16 +86,26 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = None
 
 
-def document(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what OpenAPI says of these statuses, and of those that any route may answer with."""
+def document_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says of these statuses."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {
             "description": HTTPStatus(status).phrase,
             "content": {_MEDIA_TYPE: {"schema": schema}},
         }
-        for status in sorted({401, 403, *statuses})
+        for status in sorted(statuses)
     }
+
+
+def document_reading(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says of these statuses, and of those of any route that reads."""
+    return document_problems(401, 403, *statuses)
+
+
+def document_change(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says of these statuses, and of those of any route that has a body."""
+    return document_problems(401, 403, 408, 413, *statuses)
 
 
 def explain_field(field: str, message: str) -> JSONResponse:
@@ -102,18 +114,37 @@ def explain_field(field: str, message: str) -> JSONResponse:
     return make_problem(422, f"{field}: {message}", errors=errors)
 
 
+def _complete_headers(app: FastAPI, path: str, error: HTTPException) -> Mapping[str, str]:
+    headers = error.headers or {}
+    if error.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+        return headers
+    # Starlette names the methods of the path's first route alone.
+    return {**headers, "Allow": ", ".join(m for m in _METHODS if _takes(app, path, m))}
+
+
+def _takes(app: FastAPI, path: str, method: str) -> bool:
+    scope = {"type": "http", "path": path, "root_path": "", "headers": [], "method": method}
+    return any(route.matches(dict(scope))[0] is Match.FULL for route in app.routes)
+
+
+def _name_field(location: Sequence[str | int]) -> str:
+    """Return what a field is called; ``body`` where all of it is wrong."""
+    whole, *within = location
+    return ".".join(str(part) for part in within) or str(whole)
+
+
 def add_problem_handlers(app: FastAPI) -> None:
     """Make every error of ours, and of FastAPI's, a problem document."""
 
     @app.exception_handler(StarletteHTTPException)
-    async def explain_http(_request: Request, error: HTTPException) -> JSONResponse:
-        return make_problem(error.status_code, str(error.detail), headers=error.headers)
+    async def explain_http(request: Request, error: HTTPException) -> JSONResponse:
+        headers = _complete_headers(app, request.url.path, error)
+        return make_problem(error.status_code, str(error.detail), headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def explain_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         errors = [
-            {"field": ".".join(str(part) for part in item["loc"][1:]), "message": item["msg"]}
-            for item in error.errors()
+            {"field": _name_field(item["loc"]), "message": item["msg"]} for item in error.errors()
         ]
         detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
         return make_problem(422, detail, errors=errors)

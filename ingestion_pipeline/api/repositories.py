@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ingestion_pipeline.api.ingestion import list_remote_hosts
 from ingestion_pipeline.api.jobs import JobDoor
 from ingestion_pipeline.api.options import Branch, InvalidOptionError
-from ingestion_pipeline.api.problems import document
+from ingestion_pipeline.api.problems import document_change, document_reading
 from ingestion_pipeline.api.turnstile import Turnstile
 from ingestion_pipeline.composition import Services, parse_github_reference
 from ingestion_pipeline.core.clock import format_utc
@@ -107,13 +107,13 @@ def make_repository_router(
     """Return the routes."""
     router = APIRouter(prefix="/api/v1/repositories", tags=["repositories"])
 
-    @router.get("", responses=document(503))
+    @router.get("", responses=document_reading(503))
     def list_repositories() -> Repositories:
         """List what is tracked."""
         rows, busy = services.state.list_repositories(), list_busy_keys(services, instance)
         return Repositories(repositories=[_show(services, row, busy) for row in rows])
 
-    @router.get("/{repo_id:path}", responses=document(404, 503))
+    @router.get("/{repo_id:path}", responses=document_reading(404, 503))
     def read_repository(repo_id: str) -> RepositoryView:
         """Return one tracked repository: ``owner/name``, or the host's number."""
         row = door.find_repository(repo_id)
@@ -122,7 +122,7 @@ def make_repository_router(
     @router.post(
         "",
         status_code=201,
-        responses={**document(400, 404, 413, 422, 503), 200: {"model": RepositoryView}},
+        responses={**document_change(400, 404, 422, 503), 200: {"model": RepositoryView}},
     )
     def track(asked: TrackRequest, response: Response) -> RepositoryView:
         """Track a repository (201), or change what is tracked of one (200)."""
@@ -141,7 +141,7 @@ def make_repository_router(
         response.status_code = 201 if before is None or before.source != row.source else 200
         return _show(services, row, list_busy_keys(services, instance))
 
-    @router.delete("/{repo_id:path}", status_code=204, responses=document(404, 413, 422, 503))
+    @router.delete("/{repo_id:path}", status_code=204, responses=document_change(404, 422, 503))
     def delete_repository(
         repo_id: str,
         purge: Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
-from ingestion_pipeline.api.problems import document
+from ingestion_pipeline.api.problems import document_reading
 from ingestion_pipeline.api.turnstile import Turnstile
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.errors import InvalidQueryError
@@ -51,7 +51,7 @@ def make_search_router(services: Services, turnstile: Turnstile) -> APIRouter:
     """Return the route."""
     router = APIRouter(tags=["search"])
 
-    @router.get("/api/v1/search", responses=document(400, 422, 503))
+    @router.get("/api/v1/search", responses=document_reading(400, 422, 503))
     def search(
         q: Annotated[str, Query(max_length=_LONGEST_QUERY, description="Words.")] = "",
         like: Annotated[

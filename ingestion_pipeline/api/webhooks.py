@@ -3,14 +3,16 @@
 import asyncio
 import logging
 from contextlib import nullcontext
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
 from ingestion_pipeline.api.bodies import BodyTooLargeError, read_body
-from ingestion_pipeline.api.problems import make_problem
+from ingestion_pipeline.api.problems import document_problems, make_problem
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.repositories import SourceId
 from ingestion_pipeline.freshness.webhook import (
@@ -28,16 +30,51 @@ BODY_TIMEOUT_SECONDS = 30.0
 _SMALL_BYTES = 1024 * 1024
 _MOST_LARGE_BODIES = 4
 _MOST_ID_CHARS = 100
+_DELIVERY: dict[str, Any] = {
+    "security": [{"signature": []}],
+    "parameters": [
+        {"name": "X-GitHub-Event", "in": "header", "schema": {"type": "string"}},
+        {"name": "X-GitHub-Delivery", "in": "header", "schema": {"type": "string"}},
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"type": "object"},
+                "examples": {"push": {"value": {"repository": {"id": 596892}}}},
+            },
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"payload": {"type": "string", "description": "The JSON."}},
+                    "required": ["payload"],
+                },
+                "examples": {"push": {"value": {"payload": '{"repository": {"id": 596892}}'}}},
+            },
+        },
+    },
+}
+
+
+class Receipt(BaseModel):
+    """What became of a delivery."""
+
+    detail: str
 
 
 def make_webhook_router(services: Services) -> APIRouter:
     """Return the route; nothing of a body is looked at before its signature is verified."""
-    router = APIRouter()
+    router = APIRouter(tags=["webhooks"])
     setting = services.settings.github_webhook_secret
     secret = setting.get_secret_value() if setting else ""
     large_bodies = asyncio.Semaphore(_MOST_LARGE_BODIES)
 
-    @router.post("/api/v1/webhooks/github")
+    @router.post(
+        "/api/v1/webhooks/github",
+        response_model=Receipt,
+        responses={**document_problems(400, 401, 408, 413, 503), 202: {"model": Receipt}},
+        openapi_extra=_DELIVERY,
+    )
     async def receive_github_webhook(request: Request) -> JSONResponse:
         """Note that a repository changed, so that the sensor's next tick asks about it first."""
         if not secret:
@@ -91,4 +128,4 @@ def _is_small(request: Request) -> bool:
 
 
 def _answer(status: int, detail: str) -> JSONResponse:
-    return JSONResponse({"detail": detail}, status)
+    return JSONResponse(Receipt(detail=detail).model_dump(), status)

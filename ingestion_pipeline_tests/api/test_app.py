@@ -264,5 +264,12 @@ def test_a_passing_trouble_names_no_names(quiet: World, instance: dg.DagsterInst
 
 
 def test_only_what_is_there_answers(client: httpx.Client) -> None:
-    assert client.get(PATH).status_code == 405
+    for path, methods in (
+        (PATH, "POST"),
+        ("/healthz", "GET"),
+        ("/api/v1/repositories", "GET, POST"),
+        (f"/api/v1/repositories/{KEY}", "GET, DELETE"),
+    ):
+        refused = client.put(path)
+        assert (refused.status_code, refused.headers["Allow"]) == (405, methods)
     assert client.get("/docs").status_code == 404
