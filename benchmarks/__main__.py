@@ -23,6 +23,7 @@ NAMES = (
     "fleet",
     "search",
     "sensor",
+    "http_door",
     "peak_memory",
 )
 SIZED = ("delta", "cold_index", "encoders")

@@ -102,7 +102,7 @@ def fill_world(
     The host numbers them in order, and steps its clock twice for each: for the head, then for
     ``pushed_at``.
     """
-    rows = [_make_row(number) for number in range(repositories)]
+    rows = [make_row(number) for number in range(repositories)]
     _check_first(rows[0], host)
     versions: list[str] = []
     for number, row in enumerate(rows):
@@ -110,7 +110,7 @@ def fill_world(
         services.state.save_repository(row)
         services.state.commit_branch(
             row.source,
-            _make_branch(row, number, services.make_fingerprint(row), is_behind=is_behind),
+            make_branch(row, number, services.make_fingerprint(row), is_behind=is_behind),
         )
         indexed = _get_moment(2 * number - 1 if is_behind else 2 * number + 2)
         versions.append(format_data_version(indexed, services.make_fingerprint(row)))
@@ -132,7 +132,8 @@ def _check_first(row: TrackedRepository, host: Host) -> None:
         raise RuntimeError(f"The fake GitHub numbers its repositories otherwise: {shown}")
 
 
-def _make_row(number: int) -> TrackedRepository:
+def make_row(number: int) -> TrackedRepository:
+    """Return a repository as the fake GitHub numbers them."""
     name = f"owner/repository-{number}"
     hosted = HostedRepository(
         source=SourceId(SourceKind.GITHUB, str(1001 + number)),
@@ -150,9 +151,10 @@ def _get_moment(ticks: int) -> str:
     return (EPOCH + timedelta(seconds=ticks)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _make_branch(
+def make_branch(
     row: TrackedRepository, number: int, fingerprint: str, *, is_behind: bool
 ) -> IndexedBranch:
+    """Return its branch as it was indexed last, before its push where it ``is_behind``."""
     head = _get_moment(2 * number + 1) if not is_behind else "before the push"
     return IndexedBranch(
         branch="main",

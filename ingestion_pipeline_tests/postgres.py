@@ -22,10 +22,8 @@ import psycopg2
 import pytest
 
 START_SECONDS = 60
+_NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 _SETTINGS = {
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
     "listen_addresses": "127.0.0.1",
     "max_connections": "100",
     "shared_buffers": "32MB",
@@ -53,12 +51,17 @@ class PostgresServer:
     """One cluster in a temporary folder; connections over TCP need the password.
 
     Postgres refuses to run as root, so for root it runs as the user ``postgres``.
+
+    Args:
+        binaries: Folder with ``initdb`` and ``postgres``.
+        is_durable: Whether a commit waits for the disk, as in production; tests need not.
     """
 
     user = "tester"
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, *, is_durable: bool = False) -> None:
         self._binaries = binaries
+        self._settings = _SETTINGS if is_durable else {**_SETTINGS, **_NOT_DURABLE}
         # Not under pytest's own folder: a socket's path may have 107 bytes, and its user must
         # be able to walk there.
         self._folder = Path(tempfile.mkdtemp(prefix="pg-"))
@@ -134,7 +137,7 @@ class PostgresServer:
         # Another process may take a free port before Postgres does: then the next one.
         for _ in range(3):
             self.port = port or find_free_port()
-            settings = {**_SETTINGS, "unix_socket_directories": str(self._folder)}
+            settings = {**self._settings, "unix_socket_directories": str(self._folder)}
             options = [f"-c{name}={value}" for name, value in settings.items()]
             with (self._folder / "log").open("ab") as log:
                 self._process = subprocess.Popen(

@@ -15,6 +15,9 @@ _MOST_CONNECTIONS = 512
 # Who waits for an answer is told sooner than a run is that the embedded points are in use.
 _MOST_LOCK_SECONDS = 15.0
 _SHUTDOWN_SECONDS = 5
+# Longer than pollers pause and than balancers keep theirs (60 s): whoever asks just when the server
+# closes an idle connection gets no answer. Uvicorn's own 5 s are a usual pause between polls.
+_KEEP_ALIVE_SECONDS = 75
 
 
 @click.command()
@@ -49,6 +52,7 @@ def serve(host: str, port: int) -> None:
             limit_concurrency=_MOST_CONNECTIONS,
             log_config=None,
             server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             # A stream of events would hold up the end for as long as its job takes.
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
             ws="none",

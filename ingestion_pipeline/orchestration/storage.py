@@ -15,6 +15,7 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 
 from ingestion_pipeline.core.errors import ConfigurationError
+from ingestion_pipeline.orchestration.event_files import CopyingSqliteStorage
 from ingestion_pipeline.settings import load_settings
 from ingestion_pipeline.state.database_url import is_sqlite, parse_database_url
 from ingestion_pipeline.state.engine import make_engine
@@ -39,7 +40,7 @@ class SettingsStorage(DagsterSqliteStorage):
         del config_value
         settings = load_settings()
         if settings.database_url is None:
-            return DagsterSqliteStorage.from_local(_folder("storage"), inst_data=inst_data)
+            return CopyingSqliteStorage.from_local(_folder("storage"), inst_data=inst_data)
         return _open_postgres(settings.database_url.get_secret_value(), inst_data)
 
 
