@@ -18,6 +18,7 @@ from ingestion_pipeline.core.errors import ConfigurationError, RepositoryNotTrac
 from ingestion_pipeline.core.jobs import Accepted, Job, JobInProgressError, JobStatus
 from ingestion_pipeline.core.repositories import SourceId, SourceKind, TrackedRepository
 from ingestion_pipeline.orchestration.job_runs import JOB_TAG, JobRuns, find_active_run
+from ingestion_pipeline.orchestration.worker_status import storage_answers
 from ingestion_pipeline.tracking.track import find_tracked
 
 _logger = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class JobDoor:
             JobInProgressError: One of the repository is under way; the job is the run's where
                 nobody asked for it here.
             QueueFullError, IdempotencyConflictError: As ``JobStore.accept``.
+            QueueUnavailableError: Dagster's storage does not answer.
             WebhookUrlError: No webhook can be sent there.
             HTTPException: 422, none can be sent at all.
         """
@@ -145,10 +147,15 @@ class JobDoor:
         return self._services.state.jobs.find_job(job_id) or job
 
     def show(self, job: Job) -> JobView:
-        """Return what callers see of a job."""
+        """Return what callers see of a job.
+
+        Raises:
+            QueueUnavailableError: Dagster's storage does not answer.
+        """
         state, progress, run_id = self._services.state, None, ""
         if job.ended_at is None and job.started_at is not None:
-            record = self._runs.find_runs([job.job_id]).get(job.job_id)
+            with storage_answers():
+                record = self._runs.find_runs([job.job_id]).get(job.job_id)
             run_id = record.dagster_run.run_id if record else ""
             progress = state.find_progress(run_id)
         history = (
@@ -167,7 +174,8 @@ class JobDoor:
 
     def _find_foreign_run(self, partition_key: str) -> dg.DagsterRun | None:
         """Return a run of the partition that is at work and that no unended job stands behind."""
-        run = find_active_run(self._instance, partition_key)
+        with storage_answers():
+            run = find_active_run(self._instance, partition_key)
         if run is None:
             return None
         # Another try of a job's run has an id of its own; one that somebody launched again from

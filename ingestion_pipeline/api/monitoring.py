@@ -1,7 +1,5 @@
 """Whether the application lives, whether it is ready, its numbers, and what the worker is at."""
 
-import logging
-
 import dagster as dg
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
@@ -10,15 +8,11 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel
 
 from ingestion_pipeline.api.metrics import PipelineCollector
-from ingestion_pipeline.api.problems import document_reading, make_problem
+from ingestion_pipeline.api.problems import document_reading
 from ingestion_pipeline.api.readiness import OK, ReadinessChecks
 from ingestion_pipeline.composition import Services
-from ingestion_pipeline.orchestration.worker_status import (
-    QueueUnavailableError,
-    read_worker_status,
-)
+from ingestion_pipeline.orchestration.worker_status import read_worker_status
 
-_logger = logging.getLogger(__name__)
 _TEXT = {"type": "string"}
 
 
@@ -75,18 +69,9 @@ def make_monitoring_router(services: Services, instance: dg.DagsterInstance) -> 
         """Return the numbers in Prometheus' text format 0.0.4."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
-    @router.get(
-        "/api/v1/ingestion/worker/status",
-        response_model=WorkerStatusView,
-        responses=document_reading(503),
-    )
-    def read_status() -> Response:
+    @router.get("/api/v1/ingestion/worker/status", responses=document_reading(503))
+    def read_status() -> WorkerStatusView:
         """Return what whoever works on the queue is at."""
-        try:
-            status = read_worker_status(services, instance)
-        except QueueUnavailableError as error:
-            _logger.warning("%s", error, exc_info=error)
-            return make_problem(503, f"Queue unavailable: {error}", headers={"Retry-After": "10"})
-        return JSONResponse(WorkerStatusView(status=str(status)).model_dump())
+        return WorkerStatusView(status=str(read_worker_status(services, instance)))
 
     return router

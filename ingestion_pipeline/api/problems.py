@@ -28,6 +28,7 @@ from ingestion_pipeline.core.errors import (
     WebhookUrlError,
 )
 from ingestion_pipeline.core.jobs import IdempotencyConflictError, QueueFullError
+from ingestion_pipeline.orchestration.worker_status import QueueUnavailableError
 
 _logger = logging.getLogger(__name__)
 
@@ -135,6 +136,7 @@ def _name_field(location: Sequence[str | int]) -> str:
 
 def add_problem_handlers(app: FastAPI) -> None:
     """Make every error of ours, and of FastAPI's, a problem document."""
+    _add_queue_handlers(app)
 
     @app.exception_handler(StarletteHTTPException)
     async def explain_http(request: Request, error: HTTPException) -> JSONResponse:
@@ -152,16 +154,6 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(InvalidOptionError)
     async def explain_option(_request: Request, error: InvalidOptionError) -> JSONResponse:
         return explain_field(error.field, str(error))
-
-    @app.exception_handler(QueueFullError)
-    async def explain_full(_request: Request, error: QueueFullError) -> JSONResponse:
-        return make_problem(
-            429,
-            str(error),
-            headers={"Retry-After": _RETRY_SECONDS},
-            queue_size=error.queue_size,
-            max_queue_size=error.max_queue_size,
-        )
 
     @app.exception_handler(IngestionError)
     async def explain_ours(request: Request, error: IngestionError) -> JSONResponse:
@@ -181,4 +173,22 @@ def add_problem_handlers(app: FastAPI) -> None:
         # The message names hosts and databases, which are nobody's business outside.
         _logger.warning("A request could not be answered: %s", error)
         detail = "This is a passing trouble. Try again."
+        return make_problem(503, detail, headers={"Retry-After": _RETRY_SECONDS})
+
+
+def _add_queue_handlers(app: FastAPI) -> None:
+    @app.exception_handler(QueueFullError)
+    async def explain_full(_request: Request, error: QueueFullError) -> JSONResponse:
+        return make_problem(
+            429,
+            str(error),
+            headers={"Retry-After": _RETRY_SECONDS},
+            queue_size=error.queue_size,
+            max_queue_size=error.max_queue_size,
+        )
+
+    @app.exception_handler(QueueUnavailableError)
+    async def explain_unavailable(_request: Request, error: QueueUnavailableError) -> JSONResponse:
+        _logger.warning("%s", error, exc_info=error)
+        detail = f"Queue unavailable: {error}"
         return make_problem(503, detail, headers={"Retry-After": _RETRY_SECONDS})

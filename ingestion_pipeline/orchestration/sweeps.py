@@ -13,6 +13,7 @@ from ingestion_pipeline.freshness.selection import select_runs
 from ingestion_pipeline.indexing.rules import DEFAULT_OPTIONS
 from ingestion_pipeline.orchestration.freshness_check import check_freshness, sync_partitions
 from ingestion_pipeline.orchestration.run_facts import read_active_runs
+from ingestion_pipeline.orchestration.worker_status import storage_answers
 
 _logger = logging.getLogger(__name__)
 
@@ -87,6 +88,9 @@ def read_standing(services: Services, instance: dg.DagsterInstance) -> tuple[Swe
     Returns:
         None and the number of all such repositories where no sweep is under way; else the sweep
         and how many of its own have not ended, all of them before its check.
+
+    Raises:
+        QueueUnavailableError: Dagster's storage does not answer.
     """
     jobs = services.state.jobs
     sweep = jobs.find_newest_sweep()
@@ -99,6 +103,11 @@ def read_standing(services: Services, instance: dg.DagsterInstance) -> tuple[Swe
 
 
 def list_busy_keys(services: Services, instance: dg.DagsterInstance) -> set[str]:
-    """Return the partition keys that have a job or a run which is queued or at work."""
-    jobs = services.state.jobs.list_unended()
-    return {job.partition_key for job in jobs} | set(read_active_runs(instance))
+    """Return the partition keys that have a job or a run which is queued or at work.
+
+    Raises:
+        QueueUnavailableError: Dagster's storage does not answer.
+    """
+    with storage_answers():
+        active = set(read_active_runs(instance))
+    return active | {job.partition_key for job in services.state.jobs.list_unended()}

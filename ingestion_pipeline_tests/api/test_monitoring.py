@@ -250,10 +250,23 @@ def test_what_the_worker_is_at(
     assert client.get(STATUS_PATH).json() == {"status": "Training Graph on github.com/octo/cat"}
 
 
-def test_a_queue_that_does_not_answer_is_unavailable(client: httpx.Client, world: World) -> None:
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", STATUS_PATH),
+        ("GET", "/api/v1/sync/status"),
+        ("POST", f"/api/repositories/{KEY}/sync"),
+        ("POST", f"/api/v1/ingestion/ingest/{KEY}"),
+    ],
+)
+def test_a_queue_that_does_not_answer_is_unavailable(
+    client: httpx.Client, world: World, method: str, path: str
+) -> None:
     break_dagster(world)
-    answer = client.get(STATUS_PATH)
+    answer = client.request(method, path)
     assert answer.status_code == 503
     assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["Retry-After"]
     detail = "Queue unavailable: Dagster's storage does not answer."
     assert answer.json()["detail"] == detail
+    assert world.state.jobs.list_unended() == []
