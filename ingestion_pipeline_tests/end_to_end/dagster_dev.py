@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from ingestion_pipeline_tests.end_to_end import graphql
-from ingestion_pipeline_tests.end_to_end.deployment import Deployment
+from ingestion_pipeline_tests.end_to_end.deployment import Deployment, open_deployment
 from ingestion_pipeline_tests.end_to_end.processes import end_group
 from ingestion_pipeline_tests.end_to_end.waiting import wait_for
 from ingestion_pipeline_tests.postgres import find_free_port
@@ -114,6 +114,11 @@ class DagsterDev:
     def reexecute(self, run_id: str) -> str:
         """Launch a failed run again from the step that failed; return the new run's id."""
         return _get_launched(self.ask(graphql.REEXECUTE, runId=run_id))
+
+    def terminate(self, run_id: str) -> None:
+        """End a run as the UI does."""
+        answer = self.ask(graphql.TERMINATE, runId=run_id)
+        assert answer["__typename"] == "TerminateRunSuccess", answer
 
     def get_run(self, run_id: str) -> Run:
         """Return one run."""
@@ -240,6 +245,15 @@ def open_dagster_dev(
         yield dev
     finally:
         dev.close()
+
+
+@contextmanager
+def open_quiet_dagster(folder: Path, variables: Mapping[str, str]) -> Iterator[DagsterDev]:
+    """Yield a deployment whose sensor is off, so that every run is one that a test asked for."""
+    with open_deployment(folder, variables) as deployment, open_dagster_dev(deployment) as dev:
+        dev.wait_for_tick(after=0)
+        dev.stop_sensor()
+        yield dev
 
 
 def _get_launched(answer: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import dagster as dg
 import pytest
@@ -92,10 +92,16 @@ class Deployment:
         self.github.add_repository(full_name, {"main": repository.head()})
         return repository
 
-    def push(self, full_name: str, files: Files) -> str:
-        """Commit to ``main``, tell the host, and return the head."""
-        sha = self.repositories[full_name].commit(files)
-        return self.github.push(full_name, "main", sha)
+    def push(self, full_name: str, files: Files, branch: str = "main") -> str:
+        """Commit to a branch, tell the host, and return the head."""
+        sha = self.repositories[full_name].commit(files, branch=branch)
+        return self.github.push(full_name, branch, sha)
+
+    def create_branch(self, full_name: str, branch: str) -> None:
+        """Create a branch where ``main`` is, and tell the host."""
+        repository = self.repositories[full_name]
+        repository.create_branch(branch)
+        self.github.push(full_name, branch, repository.head(branch))
 
     # -- commands
 
@@ -103,14 +109,19 @@ class Deployment:
         """Return a command of this virtual environment."""
         return Path(sys.executable).parent / name
 
-    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        """Start a command of this virtual environment in the home."""
+    def start(self, *arguments: str | Path, log: IO[bytes] | None = None) -> subprocess.Popen[str]:
+        """Start a command of this virtual environment in the home.
+
+        Args:
+            arguments: Its name and its arguments.
+            log: What it prints goes there; None for a pipe, which has to be read before it is full.
+        """
         return subprocess.Popen(
             [self.find_program(str(arguments[0])), *arguments[1:]],
             cwd=self.home,
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=log or subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,

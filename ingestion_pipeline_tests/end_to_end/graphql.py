@@ -27,6 +27,10 @@ mutation ($runId: String!) { launchRunReexecution(
 } }
 """
 
+TERMINATE = """
+mutation ($runId: String!) { terminateRun(runId: $runId) { __typename } }
+"""
+
 RUN = """
 query ($runId: ID!) { runOrError(runId: $runId) { __typename ... on Run {
     runId status rootRunId tags { key value } stepStats { stepKey status }
