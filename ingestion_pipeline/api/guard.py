@@ -139,7 +139,8 @@ class Guard:
 
     async def _refuse(self, request: Request) -> JSONResponse | None:
         """Return the answer for who may not ask this; None where all is well."""
-        path, is_reading = request.url.path, request.method in _READING
+        # Not that of the URL, which is made of what the client says is its host.
+        path, is_reading = request.scope["path"], request.method in _READING
         if path in _SIGNED or (is_reading and path in _ALWAYS_OPEN):
             return None
         if not self._tokens.are_set:
@@ -175,20 +176,27 @@ def _refuse_strange_origin(request: Request) -> JSONResponse | None:
     The host is checked against DNS rebinding: such a page's own name leads here then.
     """
     host = request.headers.get("Host", "")
-    if not is_loopback(urlsplit(f"//{host}").hostname or ""):
+    if not is_loopback(_read_name(f"//{host}")):
         return make_problem(
             403,
             "Without a token this server answers only under a loopback address. Set "
             "INGESTION_ADMIN_TOKEN to use it under another name.",
         )
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and origin.partition("://")[2] != host:
         return make_problem(403, "Pages of other sites may not use this server.")
     return None
 
 
+def _read_name(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # brackets that do not close
+        return ""
+
+
 def _has_own_limit(request: Request) -> bool:
-    return request.method in _READING or request.url.path in _SIGNED
+    return request.method in _READING or request.scope["path"] in _SIGNED
 
 
 def _read_password(given: bytes) -> bytes:

@@ -1,11 +1,12 @@
 """Ingesting by URL, syncing everything, and the history: as two of the documents have it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 import dagster as dg
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from ingestion_pipeline.api.job_routes import IdempotencyKey, name_requester
@@ -17,8 +18,12 @@ from ingestion_pipeline.api.views import JobView
 from ingestion_pipeline.composition import Services, parse_github_reference
 from ingestion_pipeline.core.clock import format_utc
 from ingestion_pipeline.core.code_host import CodeHost
-from ingestion_pipeline.core.errors import InvalidRepositoryNameError
-from ingestion_pipeline.core.jobs import Job, JobStatus
+from ingestion_pipeline.core.errors import (
+    ConfigurationError,
+    HostNotAllowedError,
+    InvalidRepositoryNameError,
+)
+from ingestion_pipeline.core.jobs import Accepted, Job, JobStatus
 from ingestion_pipeline.core.repositories import SourceKind, TrackedRepository
 from ingestion_pipeline.core.state import SyncRecord, SyncStatus
 from ingestion_pipeline.orchestration.job_runs import LOCATION_NAME
@@ -96,22 +101,27 @@ def make_ingestion_router(
     router = APIRouter(tags=["ingestion"])
     refusals = document_change(400, 404, 409, 422, 429, 503)
 
+    def accept(reference: str, request: Request, key: str) -> Accepted:
+        name = _parse_name(services, reference)
+        repeated = door.find_repeated(key, name)
+        if repeated is not None:
+            return repeated
+        row = _track(services, name, turnstile)
+        return door.submit(row, SyncRequest(), name_requester(request), key)
+
     @router.post("/api/v1/ingest", status_code=202, responses=refusals)
     def ingest(
         asked: IngestRequest, request: Request, idempotency_key: IdempotencyKey = ""
     ) -> JobView:
         """Track a repository, if it is not, and queue a sync of it."""
-        row = _track(services, asked.url, turnstile)
-        who = name_requester(request)
-        return door.show(door.submit(row, SyncRequest(), who, idempotency_key).job)
+        return door.show(accept(asked.url, request, idempotency_key).job)
 
     @router.post("/api/v1/ingestion/ingest/{repo_url:path}", responses=refusals)
     def dispatch(
         repo_url: str, request: Request, idempotency_key: IdempotencyKey = ""
     ) -> Dispatched:
         """Track a repository, if it is not, and queue a sync of it."""
-        row = _track(services, repo_url, turnstile)
-        accepted = door.submit(row, SyncRequest(), name_requester(request), idempotency_key)
+        accepted = accept(repo_url, request, idempotency_key)
         return Dispatched(
             job_id=accepted.job.job_id,
             queue_position=door.find_position(accepted.job),
@@ -161,18 +171,32 @@ def make_ingestion_router(
     return router
 
 
-def _track(services: Services, reference: str, turnstile: Turnstile) -> TrackedRepository:
-    """Return the tracked repository of a URL; local paths are nobody's to give over the network."""
+def _parse_name(services: Services, reference: str) -> str:
     try:
-        name = parse_github_reference(services.settings, reference)
+        return parse_github_reference(services.settings, reference)
     except InvalidRepositoryNameError as error:
         raise InvalidRepositoryNameError(f"Invalid repository URL. {error}") from error
+
+
+def _track(services: Services, name: str, turnstile: Turnstile) -> TrackedRepository:
+    """Return the tracked repository; local paths are nobody's to give over the network."""
     known = services.state.find_repository(name)
     if known is not None and known.source.kind is SourceKind.GITHUB:
         return known
     hosts = list_remote_hosts(services)
-    with turnstile.passing():
+    with turnstile.passing(), telling_taken_names():
         return track_repository(name, None, hosts, services.state, services.clock)
+
+
+@contextmanager
+def telling_taken_names() -> Iterator[None]:
+    """Make it a 409 that another repository is tracked under a name."""
+    try:
+        yield
+    except HostNotAllowedError:
+        raise
+    except ConfigurationError as error:
+        raise HTTPException(409, str(error)) from error
 
 
 def list_remote_hosts(services: Services) -> Mapping[SourceKind, CodeHost]:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Header, Request, Response
@@ -46,7 +47,11 @@ IdempotencyKey = Annotated[
 
 def name_requester(request: Request) -> str:
     """Return who asks, in words that a run's tags show."""
-    client = request.client.host if request.client else "an unknown address"
+    try:
+        # What a proxy says of it may be anything.
+        client = ip_address(request.client.host if request.client else "")
+    except ValueError:
+        return "the HTTP API"
     return f"the HTTP API ({client})"
 
 

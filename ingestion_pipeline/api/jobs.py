@@ -15,9 +15,16 @@ from ingestion_pipeline.api.problems import make_problem
 from ingestion_pipeline.api.views import JobView, make_view
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.errors import ConfigurationError, RepositoryNotTrackedError
-from ingestion_pipeline.core.jobs import Accepted, Job, JobInProgressError, JobStatus
+from ingestion_pipeline.core.jobs import (
+    Accepted,
+    IdempotencyConflictError,
+    Job,
+    JobInProgressError,
+    JobStatus,
+    QueueFullError,
+)
 from ingestion_pipeline.core.repositories import SourceId, SourceKind, TrackedRepository
-from ingestion_pipeline.orchestration.job_runs import JOB_TAG, JobRuns, find_active_run
+from ingestion_pipeline.orchestration.job_runs import JobRuns
 from ingestion_pipeline.orchestration.worker_status import storage_answers
 from ingestion_pipeline.tracking.track import find_tracked
 
@@ -79,7 +86,6 @@ class JobDoor:
             except ConfigurationError as error:
                 raise HTTPException(422, str(error)) from error
         now = self._services.clock.now()
-        request = json.dumps([str(row.source), asked.model_dump()], sort_keys=True)
         job = Job(
             str(uuid.uuid4()),
             row.source,
@@ -88,12 +94,13 @@ class JobDoor:
             requested_by,
             now,
             key,
-            hashlib.sha256(request.encode()).hexdigest(),
+            _digest(row.source, asked),
             asked.progress_webhook or "",
         )
-        foreign = self._find_foreign_run(row.partition_key)
+        with storage_answers():
+            foreign = self._runs.find_foreign_run(row.partition_key)
         jobs = self._services.state.jobs
-        if foreign is not None and not asked.force and not jobs.is_known(key):
+        if foreign is not None and not asked.force and jobs.find_by_key(key) is None:
             unknown = Job(foreign.run_id, row.source, row.partition_key, "{}", "Dagster", now)
             raise JobInProgressError(unknown)
         most = self._services.settings.max_queued_jobs
@@ -102,13 +109,35 @@ class JobDoor:
         if accepted.is_new:
             fields = {"job_id": job.job_id, "repository": job.partition_key, "status": "queued"}
             _logger.info("Job %s accepted: sync %s", job.job_id, job.partition_key, extra=fields)
-        if accepted.is_new and foreign is not None:
-            self._attempt(lambda: self._runs.interrupt(foreign))
         if accepted.replaced is not None:
             replaced = accepted.replaced
             self._attempt(lambda: self._runs.follow(replaced))
         self.wake()
         return accepted
+
+    def find_repeated(self, key: str, partition_key: str) -> Accepted | None:
+        """Return what came of the same request before, None where a key is new.
+
+        Asked before anything is changed for a request.
+
+        Raises:
+            IdempotencyConflictError: The key was given with another request.
+            QueueFullError: It is new, and too many wait.
+        """
+        jobs = self._services.state.jobs
+        known = jobs.find_by_key(key)
+        waiting = sum(_is_counted(job) for job in jobs.list_unended())
+        most = self._services.settings.max_queued_jobs
+        if known is None:
+            if waiting >= most:
+                raise QueueFullError(waiting, most)
+            return None
+        same = _digest(known.source, SyncRequest()) == known.request_digest
+        if not same or known.partition_key != partition_key:
+            raise IdempotencyConflictError(
+                "This Idempotency-Key was given with another request before. Use a new one."
+            )
+        return Accepted(known, False, None, waiting)
 
     def find_position(self, job: Job) -> int:
         """Return a job's place among those that wait, the next one's being 1; 0 once it started."""
@@ -172,20 +201,18 @@ class JobDoor:
         job_id = error.job.job_id
         return make_problem(409, text, message=text, error=text, job_id=job_id, progress=progress)
 
-    def _find_foreign_run(self, partition_key: str) -> dg.DagsterRun | None:
-        """Return a run of the partition that is at work and that no unended job stands behind."""
-        with storage_answers():
-            run = find_active_run(self._instance, partition_key)
-        if run is None:
-            return None
-        # Another try of a job's run has an id of its own; one that somebody launched again from
-        # Dagster's UI has the tag of a job that has ended.
-        job = self._services.state.jobs.find_job(run.tags.get(JOB_TAG, run.run_id))
-        return run if job is None or job.ended_at is not None else None
-
     def _attempt(self, step: Callable[[], None]) -> None:
         """Do now what the keeper does in a second anyway; what was accepted stands all the same."""
         try:
             step()
         except Exception:
             _logger.exception("A job could not be followed at once; it is tried again")
+
+
+def _digest(source: SourceId, asked: SyncRequest) -> str:
+    request = json.dumps([str(source), asked.model_dump()], sort_keys=True)
+    return hashlib.sha256(request.encode()).hexdigest()
+
+
+def _is_counted(job: Job) -> bool:
+    return job.status is JobStatus.QUEUED and not job.sweep_id

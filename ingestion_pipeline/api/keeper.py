@@ -16,6 +16,7 @@ from ingestion_pipeline.orchestration.sweeps import tend_sweep
 _logger = logging.getLogger(__name__)
 _INTERVAL_SECONDS = 1.0
 _LONGEST_INTERVAL_SECONDS = 60.0
+_LONGEST_END_SECONDS = 5.0
 
 
 class JobKeeper:
@@ -48,7 +49,8 @@ class JobKeeper:
         """Work until the context ends."""
         self._over.clear()
         threads = [
-            threading.Thread(target=self._repeat, args=item, name=item[0].__name__)
+            # Daemons: a host that does not answer must not hold up the end of the process.
+            threading.Thread(target=self._repeat, args=item, name=item[0].__name__, daemon=True)
             for item in self._steps.items()
         ]
         for thread in threads:
@@ -59,7 +61,7 @@ class JobKeeper:
             self._over.set()
             self.wake()
             for thread in threads:
-                thread.join()
+                thread.join(_LONGEST_END_SECONDS)
 
     def _repeat(self, step: Callable[[], None], woken: threading.Event) -> None:
         interval = _INTERVAL_SECONDS
@@ -67,6 +69,8 @@ class JobKeeper:
             try:
                 step()
                 interval = _INTERVAL_SECONDS
+            except ExceptionGroup:  # some jobs' trouble, not that of the others
+                _logger.exception("%s did not do all, and is tried again", step.__name__)
             except TransientError as error:
                 _logger.warning("%s failed and is tried again: %s", step.__name__, error)
                 interval = min(2 * interval, _LONGEST_INTERVAL_SECONDS)

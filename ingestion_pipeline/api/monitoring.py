@@ -43,7 +43,7 @@ def make_monitoring_router(services: Services, instance: dg.DagsterInstance) -> 
     registry.register(PipelineCollector(services, instance))
 
     @router.get("/healthz", openapi_extra={"security": []})
-    def read_health() -> Health:
+    async def read_health() -> Health:
         """Say that this process answers; nothing else is asked."""
         return Health()
 

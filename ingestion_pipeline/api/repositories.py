@@ -7,14 +7,14 @@ import dagster as dg
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from ingestion_pipeline.api.ingestion import list_remote_hosts
+from ingestion_pipeline.api.ingestion import list_remote_hosts, telling_taken_names
 from ingestion_pipeline.api.jobs import JobDoor
 from ingestion_pipeline.api.options import Branch, InvalidOptionError
 from ingestion_pipeline.api.problems import document_change, document_reading
 from ingestion_pipeline.api.turnstile import Turnstile
 from ingestion_pipeline.composition import Services, parse_github_reference
 from ingestion_pipeline.core.clock import format_utc
-from ingestion_pipeline.core.errors import ConfigurationError
+from ingestion_pipeline.core.errors import ConfigurationError, RepositoryNotTrackedError
 from ingestion_pipeline.core.repositories import TrackedRepository
 from ingestion_pipeline.core.state import IndexedBranch, SyncRecord
 from ingestion_pipeline.orchestration.sweeps import list_busy_keys
@@ -133,7 +133,7 @@ def make_repository_router(
         name = parse_github_reference(services.settings, asked.url)
         before = services.state.find_repository(name)
         hosts = list_remote_hosts(services)
-        with turnstile.passing():
+        with turnstile.passing(), telling_taken_names():
             row = track_repository(
                 *(name, asked.branches, hosts, services.state, services.clock),
                 ignore_patterns=asked.ignore_patterns,
@@ -149,8 +149,13 @@ def make_repository_router(
         ] = False,
     ) -> None:
         """Stop tracking a repository."""
-        row = door.find_repository(repo_id)
-        untrack(services, instance, row.partition_key, purge=purge)
+        try:
+            key = door.find_repository(repo_id).partition_key
+        except RepositoryNotTrackedError:
+            if not purge:
+                raise
+            key = repo_id  # untracked before, its points are there still
+        untrack(services, instance, key, purge=purge)
 
     return router
 

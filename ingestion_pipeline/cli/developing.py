@@ -15,14 +15,15 @@ _PORTS = click.IntRange(1, 65_535)
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of `serve`.")
 @click.option("--port", default=3000, show_default=True, type=_PORTS, help="Port of Dagster's UI.")
 @click.option("--http-port", default=8080, show_default=True, type=_PORTS, help="Port of `serve`.")
 def dev(host: str, port: int, http_port: int) -> None:
     """Start `dagster dev` and `serve` together; Ctrl-C ends both."""
     settings = load_settings()
     require_token(settings, host)
-    services = (_make_dagster(host, port), _make_door(host, http_port))
+    # Whoever reaches Dagster's UI may do all, and it knows no token.
+    services = (_make_dagster("127.0.0.1", port), _make_door(host, http_port))
     require_free_ports(services)
     environment = {**os.environ, "INGESTION_HOME": str(settings.home)}
     Supervisor(services, settings.home, environment, _say).run()

@@ -171,8 +171,8 @@ class JobStore(ABC):
         """
 
     @abstractmethod
-    def is_known(self, idempotency_key: str) -> bool:
-        """Whether a job was accepted under a key; "" is none."""
+    def find_by_key(self, idempotency_key: str) -> Job | None:
+        """Return the job that was accepted under a key; "" is none."""
 
     @abstractmethod
     def find_job(self, job_id: str) -> Job | None:
@@ -224,7 +224,7 @@ class JobStore(ABC):
 
     @abstractmethod
     def find_newest_sweep(self) -> Sweep | None:
-        """Return the sweep that was asked for last."""
+        """Return the sweep that has not ended, else the one that was asked for last."""
 
     @abstractmethod
     def record_sweep_checked(

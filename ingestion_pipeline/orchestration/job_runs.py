@@ -4,10 +4,11 @@ A job's run has the job's id, so that handing it over twice makes one run. Dagst
 a run that was killed have other ids and the same tag; the newest of them says how the job is.
 """
 
+import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from dagster._core.origin import (
     RepositoryPythonOrigin,
 )
 from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
-from dagster._core.storage.tags import MAX_RETRIES_TAG, WILL_RETRY_TAG
+from dagster._core.storage.tags import WILL_RETRY_TAG
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from ingestion_pipeline.composition import Services
@@ -32,22 +33,28 @@ from ingestion_pipeline.indexing.rules import SyncOptions
 from ingestion_pipeline.notify.events import make_delivery
 from ingestion_pipeline.orchestration.history import describe_result, explain_failure, find_line
 from ingestion_pipeline.orchestration.jobs import SYNC_JOB_NAME, make_run_config
-from ingestion_pipeline.orchestration.launcher import NOT_AFTER_TAG
 from ingestion_pipeline.orchestration.partitions import PARTITION_TAG, PARTITIONS_NAME
-from ingestion_pipeline.orchestration.run_facts import IN_PROGRESS
+from ingestion_pipeline.orchestration.run_ending import (
+    JOBS_LOCK,
+    WAITING,
+    end_run,
+    interrupt_run,
+    list_partition_runs,
+)
+from ingestion_pipeline.orchestration.tags import (
+    JOB_TAG,
+    NOT_AFTER_TAG,
+    REQUESTED_BY_TAG,
+    SKIPPED_TAG,
+)
 
 _logger = logging.getLogger(__name__)
 
-JOB_TAG = "ingestion/job_id"
-REQUESTED_BY_TAG = "ingestion/requested_by"
 EXCEEDED = "Task exceeded TTL"
-# One for all jobs: what is done under it is short, and each lock of a file leaves the file.
-_LOCK = "jobs"
 LOCATION_NAME = "ingestion_pipeline"
 _REPOSITORY_NAME = "__repository__"
 _DEFINITIONS = "ingestion_pipeline.definitions"
 _RETRY_COMES_WITHIN = timedelta(minutes=5)
-_WAITING = {Status.NOT_STARTED, Status.QUEUED}
 _AT_WORK = {Status.STARTED, Status.CANCELING}
 _ENDS = {
     Status.SUCCESS: JobStatus.COMPLETED,
@@ -109,7 +116,7 @@ class JobRuns:
     def _tend(self, job: Job, record: dg.RunRecord | None, others: Sequence[Job]) -> None:
         try:
             if job.dispatched_at is None:
-                with self._services.state.lock_source(_LOCK):
+                with self._services.state.lock_source(JOBS_LOCK):
                     self._hand_over(job.job_id, others)
             elif record is None:
                 self._end(job, JobStatus.FAILED, "Its run was deleted from Dagster.")
@@ -130,25 +137,65 @@ class JobRuns:
         if run is not None and run.status is not Status.NOT_STARTED:
             self._jobs.record_dispatched(job_id, self._clock.now())
         elif job.cancel_asked_at is not None:
-            if run is not None:
-                end_run(self._instance, run)
-            self._end(job, JobStatus.CANCELLED)
+            self._drop(job, run, JobStatus.CANCELLED)
         elif self._is_expired(job):
-            if run is not None:
-                end_run(self._instance, run)
-            self._end(job, JobStatus.SKIPPED, EXCEEDED)
+            self._drop(job, run, JobStatus.SKIPPED, EXCEEDED)
         elif not any(other.source == job.source and other.cancel_asked_at for other in others):
             row = self._services.state.find_source(job.source)
             if row is None or row.untracked_at is not None:
                 # Its partition must not come back: it would be taken for one to be tracked.
-                self._end(job, JobStatus.FAILED, f"{job.partition_key} is not tracked any more.")
-                return
-            self._submit(job, run, row.partition_key)
-            self._jobs.record_dispatched(job_id, self._clock.now())
+                gone = f"{job.partition_key} is not tracked any more."
+                self._drop(job, run, JobStatus.FAILED, gone)
+            elif not self._is_held_up(job, row.partition_key):
+                self._add_key(job, row.partition_key)
+                self._submit(job, run, row.partition_key)
+                self._jobs.record_dispatched(job_id, self._clock.now())
+
+    def _drop(
+        self, job: Job, run: dg.DagsterRun | None, status: JobStatus, error: str = ""
+    ) -> None:
+        """End a job that is not handed over any more, and what was begun of its run."""
+        if run is not None:
+            end_run(self._instance, run)
+        self._end(job, status, error)
+
+    def _is_held_up(self, job: Job, partition_key: str) -> bool:
+        """Whether a run has to end first that a job was forced upon; it is asked to.
+
+        Those of other jobs are ended as their jobs are, which was asked for when this one came.
+        """
+        if not json.loads(job.options).get("force"):
+            return False
+        runs = list_partition_runs(self._instance, partition_key)
+        foreign = [run for run in runs if self._is_foreign(run)]
+        for run in foreign:
+            interrupt_run(self._instance, run)
+        return any(run.status not in WAITING for run in foreign)
+
+    def _is_foreign(self, run: dg.DagsterRun) -> bool:
+        """Whether no unended job stands behind a run.
+
+        Another try of a job's run has an id of its own; one that somebody launched again from
+        Dagster's UI has the tag of a job that has ended.
+        """
+        job = self._jobs.find_job(run.tags.get(JOB_TAG, run.run_id))
+        return job is None or job.ended_at is not None
+
+    def find_foreign_run(self, partition_key: str) -> dg.DagsterRun | None:
+        """Return a run of a partition that is queued or at work without a job behind it."""
+        runs = list_partition_runs(self._instance, partition_key)
+        return next((run for run in runs if self._is_foreign(run)), None)
+
+    def _add_key(self, job: Job, partition_key: str) -> None:
+        if self._instance.has_dynamic_partition(PARTITIONS_NAME, partition_key):
+            return
+        self._instance.add_dynamic_partitions(PARTITIONS_NAME, [partition_key])
+        row = self._services.state.find_source(job.source)
+        if row is None or row.untracked_at is not None:
+            # Untracked since it was looked at: left behind, the key would bring it back.
+            self._instance.delete_dynamic_partition(PARTITIONS_NAME, partition_key)
 
     def _submit(self, job: Job, run: dg.DagsterRun | None, partition_key: str) -> None:
-        if partition_key not in self._instance.get_dynamic_partitions(PARTITIONS_NAME):
-            self._instance.add_dynamic_partitions(PARTITIONS_NAME, [partition_key])
         run = run or self._create(job, partition_key)
         # What ``DagsterInstance.submit_run`` does; it wants a workspace, which a queue never reads.
         event = dg.DagsterEvent.job_enqueue(run)
@@ -191,33 +238,25 @@ class JobRuns:
         if run.status in _ENDS:
             if self._is_tried_again(record):
                 return
-            if run.status is Status.CANCELED and self._was_skipped(job):
+            if job.started_at is None and record.start_time is not None:
+                begun = datetime.fromtimestamp(record.start_time, UTC)
+                self._jobs.record_started(job.job_id, begun)
+            if run.status is Status.CANCELED and SKIPPED_TAG in run.tags:
                 self._end(job, JobStatus.SKIPPED, EXCEEDED)
             else:
                 self._end(job, _ENDS[run.status], *self._describe_end(run))
             return
         if run.status in _AT_WORK and job.started_at is None:
             self._jobs.record_started(job.job_id, now)
-        is_too_late = run.status in _WAITING and self._is_expired(job)
-        if job.cancel_asked_at is not None or is_too_late:
-            self.interrupt(run)
-
-    def interrupt(self, run: dg.DagsterRun) -> None:
-        """Ask a run to end, once: a second interrupt would break into its cleaning up.
-
-        A run whose process is just starting would not see it, fail, and be tried again; one of a
-        job's is asked as soon as it has started, another one ends its course.
-
-        Raises:
-            RepositoryBusyError: Another process or thread is at it.
-        """
-        with self._services.state.lock_source(_LOCK):
-            now = self._instance.get_run_by_id(run.run_id)
-            if now is None or now.status not in {*_WAITING, Status.STARTING, Status.STARTED}:
-                return
-            self._instance.add_run_tags(now.run_id, {MAX_RETRIES_TAG: "0"})
-            if now.status is not Status.STARTING:
-                end_run(self._instance, now)
+        # Another try of a run that began in time is Dagster's own idea.
+        is_first = run.parent_run_id is None
+        is_too_late = run.status in WAITING and is_first and self._is_expired(job)
+        if job.cancel_asked_at is None and not is_too_late:
+            return
+        with self._services.state.lock_source(JOBS_LOCK):
+            if job.cancel_asked_at is None:
+                self._instance.add_run_tags(run.run_id, {SKIPPED_TAG: "true"})
+            interrupt_run(self._instance, run)
 
     def _is_expired(self, job: Job) -> bool:
         return self._clock.now() - job.accepted_at > self._time_to_live
@@ -225,11 +264,6 @@ class JobRuns:
     @property
     def _time_to_live(self) -> timedelta:
         return timedelta(seconds=self._services.settings.job_ttl_seconds)
-
-    def _was_skipped(self, job: Job) -> bool:
-        """Whether the run ended because it had waited too long; whoever looks says the same."""
-        is_untouched = job.started_at is None and job.cancel_asked_at is None
-        return is_untouched and self._is_expired(job)
 
     def _is_tried_again(self, record: dg.RunRecord) -> bool:
         """Whether Dagster is about to queue another try, as it does within seconds.
@@ -301,19 +335,3 @@ def _log_end(job: Job, status: JobStatus, now: datetime) -> None:
     fields = {**names, "status": status.value, "duration_seconds": seconds}
     said = (job.job_id, job.partition_key, status.value, seconds)
     _logger.info("Job %s ended: sync %s, %s after %g s", *said, extra=fields)
-
-
-def find_active_run(instance: dg.DagsterInstance, partition_key: str) -> dg.DagsterRun | None:
-    """Return a run of a partition that is queued or in progress, whoever asked for it."""
-    wanted = dg.RunsFilter(tags={PARTITION_TAG: partition_key}, statuses=IN_PROGRESS)
-    records = instance.get_run_records(wanted, limit=1)
-    return records[0].dagster_run if records else None
-
-
-def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-    """End a run that has not ended: at once while it waits, else as soon as its process may."""
-    if run.status in _WAITING:
-        instance.report_run_canceling(run, message="Cancelling the run before its start.")
-        instance.report_run_canceled(run)
-    else:
-        instance.run_launcher.terminate(run.run_id)

@@ -18,8 +18,7 @@ from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionRes
 from dagster._serdes import deserialize_value
 
 from ingestion_pipeline.orchestration.run_process import is_lost
-
-NOT_AFTER_TAG = "ingestion/not_after"
+from ingestion_pipeline.orchestration.tags import NOT_AFTER_TAG, SKIPPED_TAG
 
 
 class HealthCheckedRunLauncher(DefaultRunLauncher):
@@ -29,6 +28,7 @@ class HealthCheckedRunLauncher(DefaultRunLauncher):
         """Start a run; one that waited in the queue for longer than it may ends here instead."""
         run = context.dagster_run
         if _is_too_late(run):
+            self._instance.add_run_tags(run.run_id, {SKIPPED_TAG: "true"})
             self._instance.report_run_canceled(run, message="It waited in the queue for too long.")
         else:
             super().launch_run(context)

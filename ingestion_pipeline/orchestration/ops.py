@@ -31,6 +31,7 @@ from ingestion_pipeline.orchestration.metadata import (
 from ingestion_pipeline.orchestration.retries import dagster_errors
 from ingestion_pipeline.orchestration.run_facts import format_data_version
 from ingestion_pipeline.orchestration.run_progress import tell_run_progress
+from ingestion_pipeline.orchestration.tags import JOB_TAG
 from ingestion_pipeline.orchestration.tracing import trace_op
 from ingestion_pipeline.parse.ignore import validate_ignore_patterns
 from ingestion_pipeline.tracking.resolve import require_tracked, resolve_partition
@@ -79,7 +80,12 @@ def _target(services: Services, repository: TrackedRepository) -> IndexTarget:
 
 def _resolve(context: dg.OpExecutionContext) -> TrackedRepository:
     services: Services = context.resources.services
-    return resolve_partition(context.partition_key, services.hosts, services.state, services.clock)
+    # A job was accepted for a repository that was tracked; purged since, it is not to come back.
+    may_adopt = JOB_TAG not in context.run.tags
+    return resolve_partition(
+        *(context.partition_key, services.hosts, services.state, services.clock),
+        may_adopt=may_adopt,
+    )
 
 
 @dg.op(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import dagster as dg
 
 from ingestion_pipeline.composition import Services
-from ingestion_pipeline.core.errors import IngestionError
+from ingestion_pipeline.core.errors import IngestionError, RepositoryBusyError
 from ingestion_pipeline.core.jobs import Job, JobInProgressError, Sweep
 from ingestion_pipeline.freshness.selection import select_runs
 from ingestion_pipeline.indexing.rules import DEFAULT_OPTIONS
@@ -16,6 +16,7 @@ from ingestion_pipeline.orchestration.run_facts import read_active_runs
 from ingestion_pipeline.orchestration.worker_status import storage_answers
 
 _logger = logging.getLogger(__name__)
+_LOCK = "sweep"
 
 
 def begin_sweep(services: Services, requested_by: str) -> Sweep:
@@ -33,8 +34,19 @@ def tend_sweep(services: Services, instance: dg.DagsterInstance) -> bool:
     Returns:
         Whether there may be new jobs.
     """
+    sweep = services.state.jobs.find_newest_sweep()
+    if sweep is None or sweep.ended_at is not None:
+        return False
+    try:
+        with services.state.lock_source(_LOCK):
+            return _tend(services, instance)
+    except RepositoryBusyError:
+        return False  # another process is at it
+
+
+def _tend(services: Services, instance: dg.DagsterInstance) -> bool:
     jobs = services.state.jobs
-    sweep = jobs.find_newest_sweep()
+    sweep = jobs.find_newest_sweep()  # as it is now that nobody else is at it
     if sweep is None or sweep.ended_at is not None:
         return False
     is_unchecked = sweep.checked_at is None
@@ -58,7 +70,8 @@ def _check(services: Services, instance: dg.DagsterInstance, sweep: Sweep) -> No
             _accept(services, sweep, decision.partition_key)
     except IngestionError as error:
         _logger.warning("A sync of everything stopped at its check: %s", error)
-        problem = str(error)
+        # It may name hosts and databases, which are nobody's business outside.
+        problem = "The check stopped. The log of the HTTP server says why."
     now = services.clock.now()
     services.state.jobs.record_sweep_checked(sweep.sweep_id, total, now, problem)
 

@@ -6,6 +6,7 @@ from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.repositories import TrackedRepository
 from ingestion_pipeline.orchestration.freshness_check import sync_partitions
 from ingestion_pipeline.orchestration.purge import purge_source
+from ingestion_pipeline.orchestration.run_ending import end_partition_runs
 from ingestion_pipeline.tracking.track import untrack_repository
 
 
@@ -32,6 +33,13 @@ def untrack(
     rows = _list_untracked(services, partition_key) if purge else []
     if not rows or services.state.find_repository(partition_key) is not None:
         rows.append(untrack_repository(partition_key, services.state, services.clock))
+    now = services.clock.now()
+    for row in rows:
+        # A run that waits would find nothing that it may work on.
+        for job in services.state.jobs.list_unended():
+            if job.source == row.source:
+                services.state.jobs.ask_to_cancel(job.job_id, now)
+        end_partition_runs(services.state, instance, row.partition_key)
     sync_partitions(services, instance)
     services.rollout.finish()  # it may have been the last that had not moved
     return sum(purge_source(services, row.source) for row in rows) if purge else 0

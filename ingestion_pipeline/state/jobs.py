@@ -67,10 +67,10 @@ class SqlJobStore(JobStore):
             connection.execute(insert(table), [rows.job_columns(job)])
             return Accepted(job, True, active, waiting + (not job.sweep_id))
 
-    def is_known(self, idempotency_key: str) -> bool:
-        """Whether a job was accepted under a key; "" is none."""
+    def find_by_key(self, idempotency_key: str) -> Job | None:
+        """Return the job that was accepted under a key; "" is none."""
         with self._reading() as connection:
-            return _find_by_key(connection, idempotency_key) is not None
+            return _find_by_key(connection, idempotency_key)
 
     def find_job(self, job_id: str) -> Job | None:
         """Return one job."""
@@ -137,7 +137,9 @@ class SqlJobStore(JobStore):
 
     def find_newest_sweep(self) -> Sweep | None:
         """Return the sweep that was asked for last."""
-        query = select(sweeps).order_by(sweeps.c.asked_at.desc(), sweeps.c.sweep_id).limit(1)
+        # One that has not ended goes first, whatever clocks say.
+        order = (sweeps.c.ended_at.is_(None).desc(), sweeps.c.asked_at.desc(), sweeps.c.sweep_id)
+        query = select(sweeps).order_by(*order).limit(1)
         with self._reading() as connection:
             row = connection.execute(query).mappings().first()
             return Sweep(**row) if row else None

@@ -253,6 +253,13 @@ received_webhooks = Table(
     Index(None, "received_at"),
 )
 
+# The few that a second's look is at, among all there ever were.
+Index(
+    "ix_sync_jobs_unended",
+    sync_jobs.c.accepted_at,
+    sqlite_where=text("ended_at IS NULL"),
+    postgresql_where=text("ended_at IS NULL"),
+)
 # One at a time per repository; what was asked to end does not keep out what replaces it.
 Index(
     "uq_sync_jobs_active",

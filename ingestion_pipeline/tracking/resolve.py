@@ -29,7 +29,7 @@ _STATUS_BY_ERROR: tuple[tuple[type[RepositoryUnavailableError], RepositoryStatus
 
 
 def resolve_partition(
-    partition_key: str, hosts: Hosts, state: StateStore, clock: Clock
+    partition_key: str, hosts: Hosts, state: StateStore, clock: Clock, *, may_adopt: bool = True
 ) -> TrackedRepository:
     """Return the repository behind a partition key, as its host describes it now.
 
@@ -51,6 +51,11 @@ def resolve_partition(
     row = state.find_repository(validate_partition_key(partition_key))
     if row is None:
         row = _find_retired(partition_key, state)
+    if row is None and not may_adopt:
+        raise RepositoryNotTrackedError(
+            f"{partition_key} was untracked while this run waited, and its points were deleted. To "
+            f"index it again: ingestion-pipeline track {partition_key}"
+        )
     if row is None:
         return adopt_repository(partition_key, hosts, state, clock)
     return _refresh(row, hosts, state)

@@ -52,10 +52,10 @@ class FakeJobStore(JobStore):
             self._rows[job.job_id] = job
             return Accepted(job, True, active, waiting + (not job.sweep_id))
 
-    def is_known(self, idempotency_key: str) -> bool:
+    def find_by_key(self, idempotency_key: str) -> Job | None:
         with self._mutex:
-            keys = {row.idempotency_key for row in self._rows.values()}
-        return bool(idempotency_key) and idempotency_key in keys
+            rows = {row.idempotency_key: row for row in self._rows.values()}
+        return rows.get(idempotency_key) if idempotency_key else None
 
     def find_job(self, job_id: str) -> Job | None:
         return self._rows.get(job_id)
@@ -100,7 +100,11 @@ class FakeJobStore(JobStore):
 
     def find_newest_sweep(self) -> Sweep | None:
         with self._mutex:
-            return max(self._sweeps.values(), key=lambda sweep: sweep.asked_at, default=None)
+            return max(
+                self._sweeps.values(),
+                key=lambda sweep: (sweep.ended_at is None, sweep.asked_at),
+                default=None,
+            )
 
     def record_sweep_checked(
         self, sweep_id: str, total: int, at: datetime, problem: str = ""

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import uuid
 from dataclasses import replace
 from datetime import timedelta
@@ -12,13 +13,17 @@ import dagster as dg
 import pytest
 from dagster import DagsterEventType as Event
 from dagster import DagsterRunStatus as Status
+from dagster._core.storage.tags import MAX_RETRIES_TAG
 from pydantic import SecretStr
 
 from ingestion_pipeline.core.errors import ConfigurationError
 from ingestion_pipeline.core.jobs import Job, JobStatus
 from ingestion_pipeline.core.state import SyncRecord, SyncStatus
-from ingestion_pipeline.orchestration.job_runs import EXCEEDED, JOB_TAG, JobRuns, find_active_run
+from ingestion_pipeline.orchestration.job_runs import EXCEEDED, JobRuns
 from ingestion_pipeline.orchestration.partitions import PARTITION_TAG, PARTITIONS_NAME
+from ingestion_pipeline.orchestration.run_ending import list_partition_runs
+from ingestion_pipeline.orchestration.run_process import PROCESS_TAG
+from ingestion_pipeline.orchestration.tags import SKIPPED_TAG
 from ingestion_pipeline.tracking.track import track_repository, untrack_repository
 from ingestion_pipeline_tests.crashing import Crash, CrashingProxy, CrashPlan
 from ingestion_pipeline_tests.fakes.code_host import make_hosted
@@ -26,6 +31,7 @@ from ingestion_pipeline_tests.orchestration.world import KEY, World
 
 ROOT = Path(__file__).parents[2]
 MOST = 5
+GONE = {PROCESS_TAG: f"{socket.gethostname()}:99999999"}
 
 
 @pytest.fixture
@@ -172,7 +178,7 @@ def test_a_run_that_is_tried_again_is_one_job(
     retry = dg.DagsterRun(
         job_name=run.job_name,
         run_id="again",
-        status=Status.QUEUED,
+        status=Status.NOT_STARTED,
         tags=run.tags,
         root_run_id=run.run_id,
         parent_run_id=run.run_id,
@@ -372,9 +378,108 @@ def test_a_repository_that_was_renamed_meanwhile_has_its_new_name(
 def test_a_run_in_progress_is_found_whoever_asked(
     world: World, instance: dg.DagsterInstance, runs: JobRuns
 ) -> None:
-    assert find_active_run(instance, KEY) is None
+    assert list_partition_runs(instance, KEY) == []
     job = accept(world)
     runs.tend()
-    found = find_active_run(instance, KEY)
+    assert [run.run_id for run in list_partition_runs(instance, KEY)] == [job.job_id]
+    assert runs.find_foreign_run(KEY) is None
+    add_run(instance, "sensors", Status.STARTED)
+    found = runs.find_foreign_run(KEY)
     assert found is not None
-    assert found.tags[JOB_TAG] == job.job_id
+    assert found.run_id == "sensors"
+
+
+def add_run(instance: dg.DagsterInstance, run_id: str, status: Status, **tags: str) -> None:
+    tagged = {PARTITION_TAG: KEY, **tags}
+    run = dg.DagsterRun("sync_repository", run_id=run_id, status=status, tags=tagged)
+    instance.run_storage.add_run(run)
+
+
+@pytest.mark.parametrize("status", [Status.NOT_STARTED, Status.STARTED])
+def test_a_run_whose_process_is_gone_holds_up_nobody(
+    instance: dg.DagsterInstance, runs: JobRuns, status: Status
+) -> None:
+    add_run(instance, "lost", status, **GONE)
+    assert list_partition_runs(instance, KEY) == []
+    assert runs.find_foreign_run(KEY) is None
+
+
+def test_a_forced_job_ends_the_runs_of_others_first(
+    world: World, instance: dg.DagsterInstance, runs: JobRuns
+) -> None:
+    """Also where whoever accepted it died at once, and where another one ran as it was asked."""
+    add_run(instance, "waits", Status.NOT_STARTED)
+    add_run(instance, "starts", Status.STARTING)
+    job = accept(world, options='{"force": true}')
+    runs.tend()
+    assert get_run(instance, "waits").status is Status.CANCELED
+    assert instance.get_run_by_id(job.job_id) is None
+    assert get_run(instance, "starts").tags[MAX_RETRIES_TAG] == "0"
+    report(instance, "starts", Event.RUN_FAILURE)
+    runs.tend()
+    assert get_run(instance, job.job_id).status is Status.QUEUED
+
+
+def test_a_job_that_is_not_forced_waits_for_nobody(
+    world: World, instance: dg.DagsterInstance, runs: JobRuns
+) -> None:
+    add_run(instance, "works", Status.STARTED)
+    job = accept(world)
+    runs.tend()
+    assert get_run(instance, job.job_id).status is Status.QUEUED
+
+
+def test_what_was_begun_of_an_untracked_repositorys_run_is_ended(
+    world: World, instance: dg.DagsterInstance, runs: JobRuns
+) -> None:
+    job = accept(world)
+    add_run(instance, job.job_id, Status.NOT_STARTED, **{"ingestion/job_id": job.job_id})
+    untrack_repository(KEY, world.state, world.clock)
+    runs.tend()
+    assert get_run(instance, job.job_id).status is Status.CANCELED
+    assert read(world, job).status is JobStatus.FAILED
+
+
+def test_another_try_is_not_too_late(
+    world: World, instance: dg.DagsterInstance, runs: JobRuns
+) -> None:
+    job = accept(world)
+    runs.tend()
+    report(instance, job.job_id, Event.RUN_STARTING, Event.RUN_START)
+    runs.tend()
+    report(instance, job.job_id, Event.RUN_FAILURE)
+    tags = {PARTITION_TAG: KEY, "ingestion/job_id": job.job_id}
+    again = dg.DagsterRun(
+        "sync_repository",
+        run_id="again",
+        status=Status.NOT_STARTED,
+        tags=tags,
+        root_run_id=job.job_id,
+        parent_run_id=job.job_id,
+    )
+    instance.run_storage.add_run(again)
+    world.clock.advance(25 * 3600)
+    runs.tend()
+    assert get_run(instance, "again").status is Status.NOT_STARTED
+    assert read(world, job).status is JobStatus.RUNNING
+
+
+def test_a_run_that_the_launcher_found_too_late_was_skipped(
+    world: World, instance: dg.DagsterInstance, runs: JobRuns
+) -> None:
+    job = accept(world)
+    runs.tend()
+    instance.add_run_tags(job.job_id, {SKIPPED_TAG: "true"})
+    report(instance, job.job_id, Event.RUN_CANCELED)
+    runs.tend()
+    assert (read(world, job).status, read(world, job).error) == (JobStatus.SKIPPED, EXCEEDED)
+
+
+def test_a_job_that_ended_between_two_looks_has_begun(
+    world: World, instance: dg.DagsterInstance, runs: JobRuns
+) -> None:
+    job = accept(world)
+    runs.tend()
+    report(instance, job.job_id, Event.RUN_STARTING, Event.RUN_START, Event.RUN_SUCCESS)
+    runs.tend()
+    assert read(world, job).started_at is not None

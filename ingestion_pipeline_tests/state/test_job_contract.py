@@ -100,10 +100,10 @@ def test_a_refused_force_asks_nothing_to_end(jobs: JobStore) -> None:
 
 def test_the_same_request_is_one_job(jobs: JobStore) -> None:
     job = make_job(1, idempotency_key="k", request_digest="d")
-    assert not jobs.is_known("k")
+    assert jobs.find_by_key("k") is None
     jobs.accept(job, 1)
     jobs.accept(make_job(5), MOST)
-    assert [jobs.is_known(key) for key in ("k", "other", "")] == [True, False, False]
+    assert [jobs.find_by_key(key) for key in ("k", "other", "")] == [job, None, None]
     jobs.record_ended("job-5", JobStatus.COMPLETED, LATER)
     again = jobs.accept(make_job(2, idempotency_key="k", request_digest="d"), 1)
     assert again == Accepted(job, False, None, 1)
@@ -181,9 +181,12 @@ def test_one_sweep_at_a_time(jobs: JobStore) -> None:
         jobs.record_sweep_ended("sweep-1", at)
     ended = replace(first, total=8, checked_at=NOON, ended_at=NOON, problem="a host did not answer")
     assert jobs.find_newest_sweep() == ended
-    second = Sweep("sweep-2", "another", LATER, 9)
+    earlier = NOON - timedelta(hours=1)  # of a clock that was set back
+    second = Sweep("sweep-2", "another", earlier, 9)
     assert jobs.begin_sweep(second) == second
     assert jobs.find_newest_sweep() == second
+    jobs.record_sweep_ended("sweep-2", LATER)
+    assert jobs.find_newest_sweep() == ended
 
 
 def test_of_many_sweeps_at_once_one_begins(jobs: JobStore) -> None:

@@ -35,6 +35,14 @@ def upgrade() -> None:
         op.add_column("sync_jobs", column)
     op.create_index("ix_sync_jobs_sweep_id", "sync_jobs", ["sweep_id"])
     op.create_index("ix_sync_jobs_ended_as_ended_at", "sync_jobs", ["ended_as", "ended_at"])
+    unended = sa.text("ended_at IS NULL")
+    op.create_index(
+        "ix_sync_jobs_unended",
+        "sync_jobs",
+        ["accepted_at"],
+        sqlite_where=unended,
+        postgresql_where=unended,
+    )
     full = sa.Column("is_full", sa.Boolean(), nullable=False, server_default=sa.false())
     op.add_column("ingestion_history", full)
     op.add_column("ingestion_history", sa.Column("commits_pulled", sa.Integer()))
@@ -44,6 +52,7 @@ def downgrade() -> None:
     """Take them away again."""
     op.drop_column("ingestion_history", "commits_pulled")
     op.drop_column("ingestion_history", "is_full")
+    op.drop_index("ix_sync_jobs_unended", "sync_jobs")
     op.drop_index("ix_sync_jobs_ended_as_ended_at", "sync_jobs")
     op.drop_index("ix_sync_jobs_sweep_id", "sync_jobs")
     op.drop_column("sync_jobs", "result")
