@@ -1,6 +1,6 @@
 """``/api/v1/repositories``: what is tracked."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Annotated, Literal
 
 import dagster as dg
@@ -110,8 +110,13 @@ def make_repository_router(
     @router.get("", responses=document_reading(503))
     def list_repositories() -> Repositories:
         """List what is tracked."""
-        rows, busy = services.state.list_repositories(), list_busy_keys(services, instance)
-        return Repositories(repositories=[_show(services, row, busy) for row in rows])
+        state, busy = services.state, list_busy_keys(services, instance)
+        branches, syncs = state.list_all_branches(), state.list_newest_syncs()
+        views = [
+            _describe(row, busy, branches.get(row.source, ()), syncs.get(row.source))
+            for row in state.list_repositories()
+        ]
+        return Repositories(repositories=views)
 
     @router.get("/{repo_id:path}", responses=document_reading(404, 503))
     def read_repository(repo_id: str) -> RepositoryView:
@@ -161,8 +166,18 @@ def make_repository_router(
 
 
 def _show(services: Services, row: TrackedRepository, busy: Collection[str]) -> RepositoryView:
-    state, hosted = services.state, row.hosted
+    state = services.state
     syncs = state.list_syncs(row.partition_key, limit=1)
+    return _describe(row, busy, state.list_branches(row.source), syncs[0] if syncs else None)
+
+
+def _describe(
+    row: TrackedRepository,
+    busy: Collection[str],
+    branches: Sequence[IndexedBranch],
+    last_sync: SyncRecord | None,
+) -> RepositoryView:
+    hosted = row.hosted
     return RepositoryView(
         repository=row.partition_key,
         repository_id=row.source.stable_id,
@@ -174,6 +189,6 @@ def _show(services: Services, row: TrackedRepository, busy: Collection[str]) -> 
         pushed_at=hosted.pushed_at,
         tracked_branches=list(row.tracked_branches),
         ignore_patterns=list(row.ignore_patterns),
-        branches=[BranchView.of(branch) for branch in state.list_branches(row.source)],
-        last_sync=LastSync.of(syncs[0]) if syncs else None,
+        branches=[BranchView.of(branch) for branch in branches],
+        last_sync=LastSync.of(last_sync) if last_sync else None,
     )

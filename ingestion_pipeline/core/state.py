@@ -374,6 +374,10 @@ class StateStore(ABC):
         """Return the newest lines first."""
 
     @abstractmethod
+    def list_newest_syncs(self) -> Mapping[SourceId, SyncRecord]:
+        """Return source → its newest line, for all tracked sources that have one, in one query."""
+
+    @abstractmethod
     def read_totals(self, bounds_seconds: Sequence[float]) -> StateTotals:
         """Return what the state adds up to; see ``StateTotals``.
 

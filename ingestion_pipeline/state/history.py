@@ -2,9 +2,11 @@
 
 from sqlalchemy import Connection, or_, select
 
+from ingestion_pipeline.core.repositories import SourceId
 from ingestion_pipeline.core.state import SyncRecord
 from ingestion_pipeline.state import rows, tracked
 from ingestion_pipeline.state.tables import ingestion_history as table
+from ingestion_pipeline.state.tables import tracked_repositories
 from ingestion_pipeline.state.upsert import build_upsert
 
 
@@ -27,3 +29,19 @@ def list_newest(connection: Connection, partition_key: str | None, limit: int) -
             or_(of_key, rows.is_source(table, repository.source)) if repository else of_key
         )
     return [rows.read_sync(row) for row in connection.execute(query).mappings()]
+
+
+def list_newest_of_all(connection: Connection) -> dict[SourceId, SyncRecord]:
+    """Return source → its newest line, for all tracked sources that have one."""
+    known = tracked_repositories
+    newest = (
+        select(table.c.run_id)
+        .where(table.c.source_kind == known.c.source_kind, table.c.source_id == known.c.source_id)
+        .order_by(table.c.started_at.desc(), table.c.run_id)
+        .limit(1)
+        .correlate(known)
+        .scalar_subquery()
+    )
+    query = select(table).join(known, table.c.run_id == newest)
+    found = connection.execute(query.where(known.c.untracked_at.is_(None))).mappings()
+    return {rows.source_of(row): rows.read_sync(row) for row in found}

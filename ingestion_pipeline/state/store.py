@@ -255,6 +255,11 @@ class SqlStateStore(StateStore):
         with self._reading() as connection:
             return history.list_newest(connection, partition_key, limit)
 
+    def list_newest_syncs(self) -> Mapping[SourceId, SyncRecord]:
+        """Return source → its newest line, for all tracked sources that have one, in one query."""
+        with self._reading() as connection:
+            return history.list_newest_of_all(connection)
+
     def read_totals(self, bounds_seconds: Sequence[float]) -> StateTotals:
         """Return what the state adds up to; see ``totals`` for what it costs."""
         with self._reading() as connection:

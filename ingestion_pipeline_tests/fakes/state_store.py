@@ -326,6 +326,15 @@ class FakeStateStore(StateStore):
         lines.sort(key=lambda line: line.run_id)
         return sorted(lines, key=lambda line: line.started_at, reverse=True)[:limit]
 
+    def list_newest_syncs(self) -> Mapping[SourceId, SyncRecord]:
+        with self._mutex:
+            tracked = {row.source for row in self.list_repositories()}
+            newest: dict[SourceId, SyncRecord] = {}
+            for line in self.list_syncs(limit=len(self._syncs)):
+                if line.source is not None and line.source in tracked:
+                    newest.setdefault(line.source, line)
+            return newest
+
     def read_totals(self, bounds_seconds: Sequence[float]) -> StateTotals:
         with self._mutex:
             rows = self.list_repositories()

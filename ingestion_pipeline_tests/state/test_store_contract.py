@@ -619,6 +619,28 @@ def test_a_renamed_repository_keeps_its_history(store: StateStore) -> None:
     assert [s.run_id for s in store.list_syncs("pallets/flask")] == ["before"]
 
 
+def test_newest_lines_of_all_tracked_sources(store: StateStore) -> None:
+    assert store.list_newest_syncs() == {}
+    for number, name in ((1, "pallets/flask"), (2, "pallets/bottle"), (3, "pallets/click")):
+        store.save_repository(make_repository(number, name))
+    store.save_repository(make_repository(4, "pallets/gone"))
+    store.untrack_repository("pallets/gone", NOON)
+    for minutes in (1, 3, 2):
+        store.record_sync(make_sync(f"flask {minutes}", minutes))
+    renamed = make_sync("bottle", 4, source=make_source(2), partition_key="another/name")
+    store.record_sync(renamed)
+    store.record_sync(make_sync("gone", 5, source=make_source(4), partition_key="pallets/gone"))
+    store.record_sync(make_sync("unknown", 6, source=None, partition_key="a/b"))
+    for run_id in ("click b", "click a"):
+        store.record_sync(make_sync(run_id, 7, source=make_source(3)))
+
+    assert store.list_newest_syncs() == {
+        make_source(1): make_sync("flask 3", 3),
+        make_source(2): renamed,
+        make_source(3): make_sync("click a", 7, source=make_source(3)),
+    }
+
+
 def test_a_run_has_one_line(store: StateStore) -> None:
     store.record_sync(make_sync("run"))
     failed = make_sync("run", 1, status=SyncStatus.FAILED, error="the clone took too long")
