@@ -1,6 +1,6 @@
 """Files of Dagster's event log on SQLite: one a run, made by copying an empty one.
 
-Dagster builds each file anew: some thirty statements, each a transaction of its own, 108 waits for
+Dagster builds each file anew: some thirty statements, each a transaction of its own, 90 waits for
 the disk, while whoever asked for the run waits. A copy waits once.
 """
 
