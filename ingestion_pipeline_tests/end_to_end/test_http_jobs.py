@@ -70,9 +70,11 @@ def test_a_job_is_followed_to_its_end(door: Door) -> None:
     assert percentages == sorted(percentages)
     for progress in seen:
         assert progress["files_processed"] <= progress["files_total"], progress
-    at_work = [progress for progress in seen if progress["files_processed"]]
-    assert {"parse", "upsert"} <= {progress["stage"] for progress in at_work}
-    assert len({progress["current_file"] for progress in at_work}) > 2
+    stages = [progress["stage"] for progress in seen if progress["stage"]]
+    assert stages == sorted(stages, key=["clone", "parse", "embed", "upsert"].index)
+    counts = [progress["files_processed"] for progress in seen if progress["stage"] == "parse"]
+    assert counts == sorted(counts)
+    assert len({(progress["stage"], progress["files_processed"]) for progress in seen}) > 3, seen
 
 
 def test_of_many_submissions_one_is_accepted(door: Door, dev: DagsterDev) -> None:
