@@ -370,6 +370,10 @@ class StateStore(ABC):
         """Append one line to the history; the same run id replaces its line."""
 
     @abstractmethod
+    def find_sync(self, run_id: str) -> SyncRecord | None:
+        """Return the line of a run."""
+
+    @abstractmethod
     def list_syncs(self, partition_key: str | None = None, limit: int = 10) -> list[SyncRecord]:
         """Return the newest lines first."""
 

@@ -83,11 +83,5 @@ def _read_message(error: BaseException | None) -> str:
 
 def explain_failure(state: StateStore, run: dg.DagsterRun) -> str:
     """Return why a run failed, as its line of the history says, or where that can be read."""
-    line = find_line(state, run)
+    line = state.find_sync(run.run_id)
     return (line.error if line else "") or "Its run failed. Dagster's UI shows why."
-
-
-def find_line(state: StateStore, run: dg.DagsterRun) -> SyncRecord | None:
-    """Return the line of a run in the history, None where there is none among the newest."""
-    lines = state.list_syncs(run.tags.get(PARTITION_TAG), limit=20)
-    return next((line for line in lines if line.run_id == run.run_id), None)

@@ -31,7 +31,7 @@ from ingestion_pipeline.core.errors import ConfigurationError, RepositoryBusyErr
 from ingestion_pipeline.core.jobs import Job, JobStatus
 from ingestion_pipeline.indexing.rules import SyncOptions
 from ingestion_pipeline.notify.events import make_delivery
-from ingestion_pipeline.orchestration.history import describe_result, explain_failure, find_line
+from ingestion_pipeline.orchestration.history import describe_result, explain_failure
 from ingestion_pipeline.orchestration.jobs import SYNC_JOB_NAME, make_run_config
 from ingestion_pipeline.orchestration.partitions import PARTITION_TAG, PARTITIONS_NAME
 from ingestion_pipeline.orchestration.run_ending import (
@@ -281,7 +281,7 @@ class JobRuns:
         state = self._services.state
         if run.status is Status.FAILURE:
             return explain_failure(state, run), ""
-        line = find_line(state, run)
+        line = state.find_sync(run.run_id)
         return "", describe_result(line) if line and run.status is Status.SUCCESS else ""
 
     def _end(self, job: Job, status: JobStatus, error: str = "", result: str = "") -> None:

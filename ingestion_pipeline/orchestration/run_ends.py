@@ -11,7 +11,6 @@ from dagster import DagsterRunStatus as Status
 
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.state import SyncRecord, SyncStatus
-from ingestion_pipeline.orchestration.history import find_line
 from ingestion_pipeline.orchestration.job_runs import JobRuns
 from ingestion_pipeline.orchestration.partitions import PARTITION_TAG
 
@@ -53,7 +52,7 @@ def _record_death(services: Services, instance: dg.DagsterInstance, run: dg.Dags
     if key is None:
         return  # of another job than a sync
     record = instance.get_run_record_by_id(run.run_id)
-    if record is None or find_line(services.state, run) is not None:
+    if record is None or services.state.find_sync(run.run_id) is not None:
         return
     begun = record.start_time or record.create_timestamp.timestamp()
     ended = record.end_time or begun

@@ -15,6 +15,12 @@ def record(connection: Connection, sync: SyncRecord) -> None:
     connection.execute(build_upsert(connection, table), [rows.sync_columns(sync)])
 
 
+def find(connection: Connection, run_id: str) -> SyncRecord | None:
+    """Return the line of a run."""
+    row = connection.execute(select(table).where(table.c.run_id == run_id)).mappings().one_or_none()
+    return rows.read_sync(row) if row else None
+
+
 def list_newest(connection: Connection, partition_key: str | None, limit: int) -> list[SyncRecord]:
     """Return the newest lines first.
 

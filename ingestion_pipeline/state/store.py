@@ -250,6 +250,11 @@ class SqlStateStore(StateStore):
         with self._writing() as connection:
             history.record(connection, record)
 
+    def find_sync(self, run_id: str) -> SyncRecord | None:
+        """Return the line of a run."""
+        with self._reading() as connection:
+            return history.find(connection, run_id)
+
     def list_syncs(self, partition_key: str | None = None, limit: int = 10) -> list[SyncRecord]:
         """Return the newest lines first; a renamed repository's older ones are among its own."""
         with self._reading() as connection:

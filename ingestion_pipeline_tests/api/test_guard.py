@@ -123,6 +123,9 @@ def test_nothing_of_a_body_is_awaited_without_a_token(
         ({"Host": "localhost:8080", "Origin": "http://localhost:8080"}, 202),
         ({"Host": "[::1]:8080"}, 202),
         ({"Host": ""}, 403),
+        ({"Host": "[::1"}, 403),
+        ({"Origin": "http://[::1"}, 403),
+        ({"Host": "evil.example@127.0.0.1"}, 202),  # no browser sends it
     ],
 )
 def test_pages_of_other_sites_do_nothing_here(
@@ -131,6 +134,14 @@ def test_pages_of_other_sites_do_nothing_here(
     assert client.post(PATH, headers=headers).status_code == status
     expected = 200 if status == 202 else 403
     assert client.get("/api/v1/repositories", headers=headers).status_code == expected
+
+
+@pytest.mark.parametrize("host", ["x/healthz?", "x/api/v1/webhooks/github?", "x/healthz#"])
+def test_a_host_is_no_path(world: World, instance: dg.DagsterInstance, host: str) -> None:
+    configure(world, admin_token=SecretStr("all"), read_token=SecretStr("some"))
+    with serve(world.services, instance) as client:
+        assert client.post(PATH, headers={"Host": host}).status_code == 401
+        assert client.get("/api/v1/repositories", headers={"Host": host}).status_code == 401
 
 
 def test_with_a_token_the_name_does_not_matter(world: World, instance: dg.DagsterInstance) -> None:

@@ -126,6 +126,20 @@ def test_a_full_queue_is_told(client: httpx.Client, world: World) -> None:
     assert (answer.json()["queue_size"], answer.json()["max_queue_size"]) == (1, 1)
 
 
+def test_what_is_refused_tracks_nothing(client: httpx.Client, world: World) -> None:
+    add_dog(world)
+    configure(world, max_queued_jobs=1)
+    headers = {"Idempotency-Key": "k"}
+    first = client.post(INGEST, json={"url": KEY}, headers=headers)
+    assert client.post(INGEST, json={"url": "octo/dog"}).status_code == 429
+    assert client.post(INGEST, json={"url": "octo/dog"}, headers=headers).status_code == 422
+    assert [row.partition_key for row in world.state.list_repositories()] == [KEY]
+    client.delete(f"/api/v1/repositories/{KEY}")
+    again = client.post(INGEST, json={"url": KEY}, headers=headers)
+    assert (again.status_code, again.json()["job_id"]) == (202, first.json()["job_id"])
+    assert world.state.list_repositories() == []
+
+
 def test_a_sync_of_everything_begins_once(
     client: httpx.Client, world: World, instance: dg.DagsterInstance
 ) -> None:

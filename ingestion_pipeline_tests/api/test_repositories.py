@@ -1,10 +1,15 @@
 """Tracked repositories over real HTTP."""
 
+from dataclasses import replace
+
 import dagster as dg
 import httpx
 import pytest
+from dagster import DagsterRunStatus as Status
 
+from ingestion_pipeline.core.repositories import SourceId, SourceKind
 from ingestion_pipeline.orchestration.partitions import PARTITIONS_NAME
+from ingestion_pipeline_tests.end_to_end.waiting import wait_for
 from ingestion_pipeline_tests.fakes.code_host import make_hosted
 from ingestion_pipeline_tests.orchestration.world import KEY, World
 
@@ -74,8 +79,35 @@ def test_what_is_untracked_goes_at_once_if_asked(
     assert not world.points()
 
 
+def test_what_waits_of_an_untracked_repository_is_ended(
+    client: httpx.Client, world: World, instance: dg.DagsterInstance
+) -> None:
+    job_id = client.post(f"/api/repositories/{KEY}/sync").json()["job_id"]
+    queued = dg.RunsFilter(run_ids=[job_id], statuses=[Status.QUEUED])
+    wait_for(lambda: instance.get_runs(queued) or None, "the job's run")
+    assert client.delete(f"{PATH}/{KEY}", params={"purge": "true"}).status_code == 204
+    run = instance.get_run_by_id(job_id)
+    assert run is not None
+    assert run.status is Status.CANCELED
+    assert client.get(f"/api/v1/jobs/{job_id}").json()["status"] == "cancelled"
+    assert world.state.list_repositories(include_untracked=True) == []
+
+
+def test_a_name_that_is_taken_is_a_conflict(client: httpx.Client, world: World) -> None:
+    row = world.row
+    world.state.forget_source(row.source)
+    other = replace(row.hosted, source=SourceId(SourceKind.GITHUB, "99"))
+    world.state.save_repository(replace(row, hosted=other))
+    answer = client.post(PATH, json={"url": KEY})
+    assert answer.status_code == 409
+    assert "already tracked as another repository" in answer.json()["detail"]
+
+
 def test_a_repository_at_work_is_not_purged(client: httpx.Client, world: World) -> None:
     with world.state.lock_source(f"sync:{world.row.source}"):
         answer = client.delete(f"{PATH}/{KEY}", params={"purge": "true"})
     assert answer.status_code == 503
     assert world.state.list_repositories() == []
+    again = client.delete(f"{PATH}/{KEY}", params={"purge": "true"})
+    assert again.status_code == 204
+    assert world.state.list_repositories(include_untracked=True) == []

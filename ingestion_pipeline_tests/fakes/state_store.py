@@ -314,6 +314,9 @@ class FakeStateStore(StateStore):
         with self._mutex:
             self._syncs[record.run_id] = record
 
+    def find_sync(self, run_id: str) -> SyncRecord | None:
+        return self._syncs.get(run_id)
+
     def list_syncs(self, partition_key: str | None = None, limit: int = 10) -> list[SyncRecord]:
         with self._mutex:
             row = self.find_repository(partition_key) if partition_key else None

@@ -8,6 +8,7 @@ import pytest
 from ingestion_pipeline.indexing.rules import SyncOptions
 from ingestion_pipeline.orchestration.freshness_check import check_freshness
 from ingestion_pipeline.orchestration.jobs import make_run_config
+from ingestion_pipeline.tracking.track import untrack_repository
 from ingestion_pipeline_tests.orchestration.world import (
     KEY,
     World,
@@ -109,6 +110,23 @@ def test_an_unsound_pattern_changes_nothing(world: World, instance: dg.DagsterIn
     result = run(world, instance, SyncOptions(ignore_patterns=("[z-",)))
     assert "cannot match" in next(iter(failed_steps(result).values()))
     assert world.row.ignore_patterns == ()
+
+
+def test_a_job_does_not_bring_back_what_was_purged(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    job = world.definitions.resolve_job_def("sync_repository")
+    untrack_repository(KEY, world.state, world.clock)
+    world.state.forget_source(world.host.find_repository(KEY).source)
+    result = job.execute_in_process(
+        instance=instance,
+        partition_key=KEY,
+        raise_on_error=False,
+        tags={"ingestion/job_id": "job"},
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    assert "was untracked while this run waited" in next(iter(failed_steps(result).values()))
+    assert world.state.list_repositories(include_untracked=True) == []
 
 
 def test_a_sync_knows_whether_it_was_full(world: World, instance: dg.DagsterInstance) -> None:

@@ -87,6 +87,14 @@ def test_a_host_that_does_not_answer_is_told(world: World, instance: dg.DagsterI
     assert newest(world).ended_at is not None
 
 
+def test_two_processes_do_not_check_at_once(two: World, instance: dg.DagsterInstance) -> None:
+    begin_sweep(two.services, "a test")
+    with two.state.lock_source("sweep"):
+        assert not tend_sweep(two.services, instance)
+    assert newest(two).checked_at is None
+    assert tend_sweep(two.services, instance)
+
+
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("at_write", range(4))
 def test_who_is_killed_in_between_goes_on(

@@ -529,6 +529,12 @@ def test_of_many_deliveries_of_one_webhook_one_counts(store: StateStore) -> None
         assert sum(pool.map(bump, range(16))) == 1
 
 
+def test_a_line_is_found_by_its_run(store: StateStore) -> None:
+    store.record_sync(make_sync("run-1"))
+    assert store.find_sync("run-1") == make_sync("run-1")
+    assert store.find_sync("run-2") is None
+
+
 def test_ignore_patterns_change_alone(store: StateStore) -> None:
     store.set_ignore_patterns(make_source(1), ["*.pyc"])
     assert store.find_source(make_source(1)) is None
