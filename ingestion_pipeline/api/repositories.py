@@ -127,7 +127,7 @@ def make_repository_router(
     @router.post(
         "",
         status_code=201,
-        responses={**document_change(400, 404, 422, 503), 200: {"model": RepositoryView}},
+        responses={**document_change(400, 404, 409, 422, 503), 200: {"model": RepositoryView}},
     )
     def track(asked: TrackRequest, response: Response) -> RepositoryView:
         """Track a repository (201), or change what is tracked of one (200)."""
