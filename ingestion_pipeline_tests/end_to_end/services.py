@@ -31,12 +31,6 @@ class Service:
             end_group(self._process.pid)
             self._process.wait(timeout=30)
 
-    def kill_alone(self) -> None:
-        """Kill its own process; what it started lives on."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait(timeout=30)
-
     def check_alive(self) -> None:
         """Fail with what it printed where it ended by itself."""
         assert self._process is not None

@@ -126,20 +126,6 @@ def test_no_crash_loses_a_job_or_runs_it_twice(site: Site) -> None:
         assert site.deployment.read_paths(name) == {*CAT, *NEW}
 
 
-def test_runs_outlive_their_daemon(site: Site) -> None:
-    names = ("octo/left", "octo/right")
-    site.add(*names)
-    job_ids = site.hold(*names)
-    site.daemon.kill_alone()
-    site.daemon.start()
-    site.deployment.git.release()
-    ended = [site.door.wait_for_end(job_id) for job_id in job_ids]
-    assert [job["status"] for job in ended] == ["completed"] * 2
-    for name, job_id in zip(names, job_ids, strict=True):
-        assert read_runs(site, name, job_id)[-1:] == ["SUCCESS"]
-        assert set(NEW) <= site.deployment.read_paths(name)
-
-
 def test_ends_that_the_door_did_not_see_are_told(site: Site) -> None:
     well, ill, ended_early = names = ("octo/well", "octo/ill", "octo/early")
     site.add(*names)

@@ -288,13 +288,6 @@ def test_a_sync_pulls_what_the_remote_has(door: Door, deployment: Deployment) ->
     assert {f"src/pulled_{number}.py" for number in range(3)} <= deployment.read_paths(name)
 
 
-def test_patterns_to_ignore_reach_the_run(door: Door, deployment: Deployment) -> None:
-    name = "octo/ignored"
-    add_synced(deployment, door, name, CAT)
-    door.sync(name, ignore_patterns=["voice.py"])
-    assert deployment.read_paths(name) == CAT_PATHS - {"src/voice.py"}
-
-
 def test_what_cannot_be_followed_is_refused(door: Door, deployment: Deployment) -> None:
     name = "octo/refused"
     deployment.add_repository(name, CAT)

@@ -71,7 +71,7 @@ def test_a_job_is_followed_to_its_end(door: Door) -> None:
     for progress in seen:
         assert progress["files_processed"] <= progress["files_total"], progress
     stages = [progress["stage"] for progress in seen if progress["stage"]]
-    assert stages == sorted(stages, key=["clone", "parse", "embed", "upsert"].index)
+    assert stages == sorted(stages, key=["clone", "parse", "embed", "upsert", "check"].index)
     counts = [progress["files_processed"] for progress in seen if progress["stage"] == "parse"]
     assert counts == sorted(counts)
     assert len({(progress["stage"], progress["files_processed"]) for progress in seen}) > 3, seen
