@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from ingestion_pipeline.composition import Services
-from ingestion_pipeline.core.errors import TransientError
+from ingestion_pipeline.core.errors import ConfigurationError, TransientError
 from ingestion_pipeline.notify.deliver import deliver_due
 from ingestion_pipeline.orchestration.job_runs import JobRuns
 from ingestion_pipeline.orchestration.sweeps import tend_sweep
@@ -34,7 +34,8 @@ class JobKeeper:
         self._services = services
         self._instance = instance
         self._over = threading.Event()
-        steps = (JobRuns(services, instance).tend, self._tend_sweep, self._deliver)
+        self._runs = JobRuns(services, instance)
+        steps = (self._runs.tend, self._tend_sweep, self._deliver)
         self._steps: dict[Callable[[], None], threading.Event] = {
             step: threading.Event() for step in steps
         }
@@ -53,6 +54,7 @@ class JobKeeper:
             threading.Thread(target=self._repeat, args=item, name=item[0].__name__, daemon=True)
             for item in self._steps.items()
         ]
+        threads.append(threading.Thread(target=self._prepare, name="prepare", daemon=True))
         for thread in threads:
             thread.start()
         try:
@@ -62,6 +64,12 @@ class JobKeeper:
             self.wake()
             for thread in threads:
                 thread.join(_LONGEST_END_SECONDS)
+
+    def _prepare(self) -> None:
+        try:
+            self._runs.prepare()
+        except ConfigurationError as error:
+            _logger.warning("Syncs are accepted and cannot be handed over: %s", error)
 
     def _repeat(self, step: Callable[[], None], woken: threading.Event) -> None:
         interval = _INTERVAL_SECONDS

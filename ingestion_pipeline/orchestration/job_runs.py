@@ -9,7 +9,7 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import dagster as dg
@@ -94,6 +94,15 @@ class JobRuns:
                 errors.append(error)
         if errors:
             raise ExceptionGroup("Some jobs could not be tended", errors)
+
+    def prepare(self) -> None:
+        """Load what handing over needs, so that the first job does not wait for it.
+
+        Raises:
+            ConfigurationError: No run can be queued from here.
+        """
+        _load_sync_job()
+        _ = self._origin
 
     def find_runs(self, job_ids: Sequence[str]) -> Mapping[str, dg.RunRecord]:
         """Return job id → newest run, for those that have one."""
@@ -203,7 +212,7 @@ class JobRuns:
 
     def _create(self, job: Job, partition_key: str) -> dg.DagsterRun:
         options = SyncOptions.from_json(job.options)
-        definition = self._definition
+        definition = _load_sync_job()
         try:
             return self._instance.create_run_for_job(
                 definition,
@@ -304,13 +313,6 @@ class JobRuns:
             _log_end(known, status, now)
 
     @cached_property
-    def _definition(self) -> dg.JobDefinition:
-        # The definitions hold sensors that tend jobs.
-        from ingestion_pipeline.orchestration.build import build_definitions
-
-        return build_definitions().resolve_job_def(SYNC_JOB_NAME)
-
-    @cached_property
     def _origin(self) -> RemoteJobOrigin:
         """The job as the daemon's workspace knows it.
 
@@ -327,6 +329,14 @@ class JobRuns:
             f"{path} loads no code location {LOCATION_NAME}, so no run can be queued. Put the "
             "project's own workspace.yaml there, or set INGESTION_HOME to the folder that has it."
         )
+
+
+@cache
+def _load_sync_job() -> dg.JobDefinition:
+    # The definitions hold sensors that tend jobs.
+    from ingestion_pipeline.orchestration.build import build_definitions
+
+    return build_definitions().resolve_job_def(SYNC_JOB_NAME)
 
 
 def _log_end(job: Job, status: JobStatus, now: datetime) -> None:
