@@ -4,8 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 REPO ?= .
 BENCH ?=
-# Test modules that run side by side: one more than two cores, as many wait for processes.
-WORKERS ?= 3
+# Test modules that run side by side: two more than two cores, as many wait for processes.
+WORKERS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev run dev test check format bench lock clean

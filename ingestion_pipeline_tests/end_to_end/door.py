@@ -9,7 +9,7 @@ import httpx
 
 from ingestion_pipeline_tests.end_to_end.deployment import Deployment
 from ingestion_pipeline_tests.end_to_end.services import Service
-from ingestion_pipeline_tests.end_to_end.waiting import wait_for
+from ingestion_pipeline_tests.end_to_end.waiting import PATIENCE_SECONDS, wait_for
 from ingestion_pipeline_tests.postgres import find_free_port
 
 TOKEN = "sesame-of-the-test"
@@ -65,14 +65,14 @@ class Door(Service):
         """Wait until a job has a status that it does not only pass through."""
         wait_for(lambda: self.read(job_id)["status"] == status, f"job {job_id} to be {status}")
 
-    def wait_for_end(self, job_id: str) -> Mapping[str, Any]:
+    def wait_for_end(self, job_id: str, *, seconds: float = PATIENCE_SECONDS) -> Mapping[str, Any]:
         """Wait until a job has ended and return it."""
 
         def look() -> Mapping[str, Any] | None:
             job = self.read(job_id)
             return job if job["status"] in ENDED else None
 
-        return wait_for(look, f"job {job_id} to end")
+        return wait_for(look, f"job {job_id} to end", seconds=seconds)
 
     def sync(self, name: str, **options: Any) -> Mapping[str, Any]:
         """Sync a tracked repository, which has to end well; return the job."""
