@@ -10,9 +10,9 @@ from dagster import DagsterRunStatus as Status
 from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.jobs import Job, JobStatus
 from ingestion_pipeline.core.state import StateStore, SyncProgress, SyncRecord
-from ingestion_pipeline.orchestration.job_runs import JOB_TAG, REQUESTED_BY_TAG
 from ingestion_pipeline.orchestration.partitions import PARTITION_TAG
 from ingestion_pipeline.orchestration.run_facts import list_active_runs
+from ingestion_pipeline.orchestration.tags import JOB_TAG, REQUESTED_BY_TAG
 
 _STATUSES = {
     Status.QUEUED: JobStatus.QUEUED,

@@ -159,7 +159,7 @@ def make_ingestion_router(
         """Return the newest syncs that ended, whoever asked for them, and skipped jobs."""
         state = services.state
         urls = {
-            row.partition_key: name_url(row)
+            row.partition_key: row.address
             for row in state.list_repositories(include_untracked=True)
         }
         lines = [describe_sync(line, urls) for line in state.list_syncs(limit=limit)]
@@ -202,11 +202,6 @@ def telling_taken_names() -> Iterator[None]:
 def list_remote_hosts(services: Services) -> Mapping[SourceKind, CodeHost]:
     """Return the hosts that may be named over the network: paths of this machine may not."""
     return {kind: host for kind, host in services.hosts.items() if kind is not SourceKind.LOCAL}
-
-
-def name_url(row: TrackedRepository) -> str:
-    """Return a repository's address as the documents write it, without a scheme."""
-    return row.hosted.web_url.partition("://")[2] or row.partition_key
 
 
 def describe_sync(line: SyncRecord, urls: Mapping[str, str]) -> tuple[datetime, HistoryLine]:

@@ -16,8 +16,8 @@ from ingestion_pipeline.api.options import SyncRequest
 from ingestion_pipeline.api.problems import document_change, document_reading
 from ingestion_pipeline.api.views import JobView, make_etag, make_tag, matches_etag
 
-# Progress is written more than once a second, and nobody is to be a second behind.
-_POLL_SECONDS = 0.4
+# With the interval at which runs write their progress less than a second, also for who follows it.
+POLL_SECONDS = 0.3
 _KEEPALIVE_SECONDS = 15.0
 
 # OpenAPI 3.1 has no word for the items of a stream; this is one of them.
@@ -143,7 +143,7 @@ class JobWatch:
             HTTPException: 404, there is none.
         """
         now = time.monotonic()
-        self._seen = {k: v for k, v in self._seen.items() if now - v[0] < _POLL_SECONDS}
+        self._seen = {k: v for k, v in self._seen.items() if now - v[0] < POLL_SECONDS}
         if job_id not in self._seen:
             task = asyncio.ensure_future(run_in_threadpool(self._read, job_id))
             self._seen[job_id] = (now, task)
@@ -175,4 +175,4 @@ async def stream_events(watch: JobWatch, job_id: str, seen: str) -> AsyncIterato
             said_at = time.monotonic()
         if has_ended:
             return
-        await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)

@@ -126,7 +126,7 @@ class JobDoor:
         """
         jobs = self._services.state.jobs
         known = jobs.find_by_key(key)
-        waiting = sum(_is_counted(job) for job in jobs.list_unended())
+        waiting = sum(job.takes_a_place for job in jobs.list_unended())
         most = self._services.settings.max_queued_jobs
         if known is None:
             if waiting >= most:
@@ -212,7 +212,3 @@ class JobDoor:
 def _digest(source: SourceId, asked: SyncRequest) -> str:
     request = json.dumps([str(source), asked.model_dump()], sort_keys=True)
     return hashlib.sha256(request.encode()).hexdigest()
-
-
-def _is_counted(job: Job) -> bool:
-    return job.status is JobStatus.QUEUED and not job.sweep_id

@@ -69,6 +69,11 @@ class Job:
     result: str = ""
 
     @property
+    def takes_a_place(self) -> bool:
+        """Whether it counts among those that wait; one of a sweep never does."""
+        return self.status is JobStatus.QUEUED and not self.sweep_id
+
+    @property
     def status(self) -> JobStatus:
         """What was last seen of it."""
         if self.ended_as is not None:

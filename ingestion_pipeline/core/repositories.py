@@ -112,6 +112,11 @@ class TrackedRepository:
         return self.hosted.source
 
     @property
+    def address(self) -> str:
+        """``github.com/owner/name``; the key alone of what has no page on the web."""
+        return self.hosted.web_url.partition("://")[2] or self.partition_key
+
+    @property
     def tracked_branches(self) -> tuple[str, ...]:
         """The branches to index, the default branch spelled out; empty when there is none yet."""
         if self.branches:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-INTERVAL_SECONDS = 0.9
+INTERVAL_SECONDS = 0.5
 
 _logger = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from urllib.parse import urlsplit
 
 import dagster as dg
 from dagster import DagsterRunStatus as Status
@@ -179,11 +178,9 @@ def _read_end(record: dg.RunRecord) -> float:
 
 
 def _locate(state: StateStore, run: dg.DagsterRun) -> str:
-    """Return ``github.com/owner/name``, or the name alone of what has no page on the web."""
     key = run.tags[PARTITION_TAG]
     row = state.find_repository(key)
-    page = urlsplit(row.hosted.web_url) if row else None
-    return f"{page.netloc}{page.path}" if page and page.netloc else key
+    return row.address if row else key
 
 
 def _read_rate_limit(instance: dg.DagsterInstance, now: datetime) -> RateLimit | None:

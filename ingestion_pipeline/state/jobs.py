@@ -58,7 +58,7 @@ class SqlJobStore(JobStore):
             if active is not None and not force:
                 raise JobInProgressError(active)
             waiting = _count_waiting(connection)
-            waiting -= active is not None and _is_counted(active)
+            waiting -= active is not None and active.takes_a_place
             if waiting >= max_queued and not job.sweep_id:
                 raise QueueFullError(waiting, max_queued)
             if active is not None:
@@ -202,7 +202,3 @@ def _find_active(connection: Connection, source: SourceId) -> Job | None:
 def _count_waiting(connection: Connection) -> int:
     waits = and_(_is_active(), table.c.started_at.is_(None), table.c.sweep_id == "")
     return connection.scalar(select(func.count()).where(waits)) or 0
-
-
-def _is_counted(job: Job) -> bool:
-    return job.status is JobStatus.QUEUED and not job.sweep_id

@@ -8,8 +8,10 @@ import dagster as dg
 import httpx
 import pytest
 
+from ingestion_pipeline.api.job_routes import POLL_SECONDS
 from ingestion_pipeline.core.jobs import JobStatus
 from ingestion_pipeline.core.state import SyncProgress
+from ingestion_pipeline.indexing.progress import INTERVAL_SECONDS
 from ingestion_pipeline_tests.orchestration.world import KEY, World
 
 
@@ -76,6 +78,10 @@ def test_what_was_seen_is_not_told_again(client: httpx.Client, world: World, job
     assert again.status_code == 204
     with client.stream("GET", path, headers={"Last-Event-ID": "of another time"}) as answer:
         assert [event["id"] for event in read_events(answer)] == [end["id"]]
+
+
+def test_nobody_is_a_second_behind() -> None:
+    assert INTERVAL_SECONDS + POLL_SECONDS < 1
 
 
 def test_an_unknown_job_has_no_events(client: httpx.Client) -> None:

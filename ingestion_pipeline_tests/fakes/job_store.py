@@ -125,8 +125,7 @@ class FakeJobStore(JobStore):
         return sum(job.sweep_id == sweep_id for job in self.list_unended())
 
     def _list_waiting(self) -> list[Job]:
-        rows = self._rows.values()
-        return [row for row in rows if row.status is JobStatus.QUEUED and not row.sweep_id]
+        return [row for row in self._rows.values() if row.takes_a_place]
 
     def _change(self, job_id: str, **changes: Any) -> Job:
         self._rows[job_id] = replace(self._rows[job_id], **changes)
