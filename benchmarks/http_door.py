@@ -226,30 +226,28 @@ def _measure_load(measured: _Measured, size: _Size) -> None:
 
 
 async def _poll_all(address: str, jobs: Sequence[str], size: _Size) -> _Load:
-    limits = httpx.Limits(max_connections=size.clients)
-    async with httpx.AsyncClient(
-        base_url=address, timeout=60, trust_env=False, limits=limits
-    ) as client:
-        begin = time.perf_counter()
-        polls = (
-            _poll(client, job_id, size.polls_a_client)
-            for job_id in islice(cycle(jobs), size.clients)
-        )
-        answers = list(chain.from_iterable(await asyncio.gather(*polls)))
-        wall_seconds = time.perf_counter() - begin
+    begin = time.perf_counter()
+    asked = islice(cycle(jobs), size.clients)
+    polls = (_poll(address, job_id, size.polls_a_client) for job_id in asked)
+    answers = list(chain.from_iterable(await asyncio.gather(*polls)))
+    wall_seconds = time.perf_counter() - begin
     errors = sum(not is_right for is_right, _ in answers)
     return _Load(Series.of([seconds for _, seconds in answers]), wall_seconds, errors)
 
 
-async def _poll(client: httpx.AsyncClient, job_id: str, count: int) -> list[tuple[bool, float]]:
-    """Return whether each answer was right, and the seconds that it took."""
+async def _poll(address: str, job_id: str, count: int) -> list[tuple[bool, float]]:
+    """Return whether each answer to one client was right, and the seconds that it took."""
     answers: list[tuple[bool, float]] = []
-    for _ in range(count):
-        begin = time.perf_counter()
-        answer = await client.get(f"/api/v1/jobs/{job_id}")
-        seconds = time.perf_counter() - begin
-        is_right = answer.status_code == httpx.codes.OK and answer.json()["job_id"] == job_id
-        answers.append((is_right, seconds))
+    # No TLS is spoken, so that nobody's certificates need to be loaded 200 times.
+    async with httpx.AsyncClient(
+        base_url=address, timeout=60, trust_env=False, verify=False
+    ) as client:
+        for _ in range(count):
+            begin = time.perf_counter()
+            answer = await client.get(f"/api/v1/jobs/{job_id}")
+            seconds = time.perf_counter() - begin
+            is_right = answer.status_code == httpx.codes.OK and answer.json()["job_id"] == job_id
+            answers.append((is_right, seconds))
     return answers
 
 

@@ -1,8 +1,9 @@
 """Routes of jobs: submit, look, watch, end."""
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from ipaddress import ip_address
 from typing import Annotated
 
@@ -58,7 +59,7 @@ def name_requester(request: Request) -> str:
 def make_job_router(door: JobDoor) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["jobs"])
-    watch = JobWatch(door)
+    watch = JobWatch(lambda job_id: door.show(door.find(job_id)))
 
     @router.post(
         "/api/repositories/{repo_id:path}/sync",
@@ -82,11 +83,11 @@ def make_job_router(door: JobDoor) -> APIRouter:
         response_model=JobView,
         responses={**document_reading(404, 503), 304: {"description": "As the ``ETag`` says."}},
     )
-    def read_job(
+    async def read_job(
         job_id: str, if_none_match: Annotated[str, Header(description="An `ETag`.")] = ""
     ) -> Response:
         """Return one job, with an ``ETag``."""
-        view = door.show(door.find(job_id))
+        view = await watch.look(job_id)
         headers = {"ETag": make_etag(view), "Cache-Control": "no-cache"}
         if matches_etag(if_none_match, headers["ETag"]):
             return Response(status_code=304, headers=headers)
@@ -108,7 +109,7 @@ def make_job_router(door: JobDoor) -> APIRouter:
         job_id: str, last_event_id: Annotated[str, Header(description="The last one seen.")] = ""
     ) -> Response:
         """Stream a job as server-sent events until it has ended."""
-        view = await watch.look(job_id)
+        view = await watch.look(job_id, POLL_SECONDS)
         if view.ended_at is not None and make_tag(view) == last_event_id:
             return Response(status_code=204)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -126,32 +127,47 @@ def make_job_router(door: JobDoor) -> APIRouter:
 
 
 class JobWatch:
-    """What is seen of jobs, looked up once however many watch the same one.
+    """What is seen of jobs, looked up once for all who ask for the same one meanwhile.
 
     Args:
-        door: Looks.
+        read: Looks a job up, in a thread.
     """
 
-    def __init__(self, door: JobDoor) -> None:
-        self._door = door
-        self._seen: dict[str, tuple[float, asyncio.Task[JobView]]] = {}
+    def __init__(self, read: Callable[[str], JobView]) -> None:
+        self._read = read
+        self._begun: dict[str, tuple[float, asyncio.Task[JobView]]] = {}
+        self._next: dict[str, asyncio.Task[JobView]] = {}
 
-    async def look(self, job_id: str) -> JobView:
-        """Return the job as it was less than a poll ago.
+    async def look(self, job_id: str, most_seconds_ago: float = 0.0) -> JobView:
+        """Return the job as it is.
+
+        Args:
+            job_id: Which job.
+            most_seconds_ago: How long before this call the look may have begun.
 
         Raises:
-            HTTPException: 404, there is none.
+            Exception: What reading raises, to all who wait for it.
         """
-        now = time.monotonic()
-        self._seen = {k: v for k, v in self._seen.items() if now - v[0] < POLL_SECONDS}
-        if job_id not in self._seen:
-            task = asyncio.ensure_future(run_in_threadpool(self._read, job_id))
-            self._seen[job_id] = (now, task)
+        begun_at, look = self._begun.get(job_id, (-math.inf, None))
+        if look is None or time.monotonic() - begun_at >= most_seconds_ago:
+            look = self._next.get(job_id)
+        if look is None:
+            look = self._next[job_id] = asyncio.create_task(self._look_after_the_last(job_id))
         # Shielded, because one who goes away must not end what others wait for.
-        return await asyncio.shield(self._seen[job_id][1])
+        return await asyncio.shield(look)
 
-    def _read(self, job_id: str) -> JobView:
-        return self._door.show(self._door.find(job_id))
+    async def _look_after_the_last(self, job_id: str) -> JobView:
+        _, last = self._begun.get(job_id, (0.0, None))
+        if last is not None:
+            await asyncio.wait([last])
+        now = time.monotonic()
+        self._begun = {
+            key: (begun_at, look)
+            for key, (begun_at, look) in self._begun.items()
+            if not look.done() or now - begun_at < POLL_SECONDS
+        }
+        self._begun[job_id] = (now, self._next.pop(job_id))
+        return await run_in_threadpool(self._read, job_id)
 
 
 async def stream_events(watch: JobWatch, job_id: str, seen: str) -> AsyncIterator[bytes]:
@@ -164,7 +180,7 @@ async def stream_events(watch: JobWatch, job_id: str, seen: str) -> AsyncIterato
     """
     said_at = time.monotonic()
     while True:
-        view = await watch.look(job_id)
+        view = await watch.look(job_id, POLL_SECONDS)
         tag, has_ended = make_tag(view), view.ended_at is not None
         if tag != seen:
             event = "end" if has_ended else "progress"
