@@ -24,6 +24,7 @@ NAMES = (
     "search",
     "sensor",
     "http_door",
+    "progress",
     "peak_memory",
 )
 SIZED = ("delta", "cold_index", "encoders")

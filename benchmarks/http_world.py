@@ -98,12 +98,12 @@ def serve_door(
             rows = _fill(services, instance, repositories, runs)
     with inside(home.environment), open_instance(settings) as instance:
         names = tuple(row.partition_key for row in rows)
-        with _serve(home) as (address, process):
+        with serve(home) as (address, process):
             yield ServedDoor(address, instance, names, process)
 
 
 @contextmanager
-def _serve(home: Home) -> Iterator[tuple[str, psutil.Process]]:
+def serve(home: Home) -> Iterator[tuple[str, psutil.Process]]:
     address = f"http://127.0.0.1:{(port := find_free_port())}"
     command = [Path(sys.executable).parent / "ingestion-pipeline", "serve", "--port", str(port)]
     log_path = home.folder / "serve.log"

@@ -43,6 +43,7 @@ class RunProgress(BaseModel):
     total: int
     current: str
     updated_at: datetime
+    percentage: int
 
 
 def make_app(

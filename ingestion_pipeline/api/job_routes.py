@@ -19,6 +19,8 @@ from ingestion_pipeline.api.views import JobView, make_etag, make_tag, matches_e
 
 # With the interval at which runs write their progress less than a second, also for who follows it.
 POLL_SECONDS = 0.3
+# A run in a long call into C says nothing; who follows it hears that it runs all the same.
+_REPEAT_SECONDS = 0.6
 _KEEPALIVE_SECONDS = 15.0
 
 # OpenAPI 3.1 has no word for the items of a stream; this is one of them.
@@ -171,7 +173,7 @@ class JobWatch:
 
 
 async def stream_events(watch: JobWatch, job_id: str, seen: str) -> AsyncIterator[bytes]:
-    """Yield an event for everything that changes, the end last.
+    """Yield an event for everything that changes, of a running job also when nothing does; an end.
 
     Args:
         watch: Looks.
@@ -182,11 +184,13 @@ async def stream_events(watch: JobWatch, job_id: str, seen: str) -> AsyncIterato
     while True:
         view = await watch.look(job_id, POLL_SECONDS)
         tag, has_ended = make_tag(view), view.ended_at is not None
-        if tag != seen:
+        silent_seconds = time.monotonic() - said_at
+        is_running = view.started_at is not None
+        if tag != seen or (is_running and silent_seconds >= _REPEAT_SECONDS):
             event = "end" if has_ended else "progress"
             yield format_sse_event(data_str=view.model_dump_json(), event=event, id=tag)
             seen, said_at = tag, time.monotonic()
-        elif time.monotonic() - said_at > _KEEPALIVE_SECONDS:
+        elif silent_seconds > _KEEPALIVE_SECONDS:
             yield format_sse_event(comment="still here")
             said_at = time.monotonic()
         if has_ended:

@@ -101,7 +101,9 @@ class JobDoor:
             foreign = self._runs.find_foreign_run(row.partition_key)
         jobs = self._services.state.jobs
         if foreign is not None and not asked.force and jobs.find_by_key(key) is None:
-            unknown = Job(foreign.run_id, row.source, row.partition_key, "{}", "Dagster", now)
+            unknown = Job(
+                foreign.run_id, row.source, row.partition_key, "{}", "Dagster", now, started_at=now
+            )
             raise JobInProgressError(unknown)
         most = self._services.settings.max_queued_jobs
         accepted = jobs.accept(job, most, force=asked.force)
@@ -185,7 +187,7 @@ class JobDoor:
         if job.ended_at is None and job.started_at is not None:
             with storage_answers():
                 record = self._runs.find_runs([job.job_id]).get(job.job_id)
-            run_id = record.dagster_run.run_id if record else ""
+            run_id = record.dagster_run.run_id if record else job.job_id
             progress = state.find_progress(run_id)
         history = (
             state.list_syncs(job.partition_key, limit=_LINES_FOR_ESTIMATES)
@@ -196,7 +198,7 @@ class JobDoor:
 
     def explain_in_progress(self, error: JobInProgressError) -> JSONResponse:
         """Return the 409 that names the job under way."""
-        progress = self.show(error.job).progress.model_dump()
+        progress = self.show(error.job).progress.model_dump(mode="json")
         text = "Sync already in progress"
         job_id = error.job.job_id
         return make_problem(409, text, message=text, error=text, job_id=job_id, progress=progress)

@@ -13,8 +13,6 @@ from ingestion_pipeline.core.clock import format_utc
 from ingestion_pipeline.core.jobs import Job, JobStatus
 from ingestion_pipeline.core.state import SyncProgress, SyncRecord, SyncStatus
 
-# Share of a first index that is over when a stage begins, and its own; see docs/benchmarks.md.
-_STAGES = {"clone": (0, 5), "parse": (5, 30), "embed": (35, 20), "upsert": (55, 45)}
 _SYNCS_COUNTED = 5
 
 
@@ -26,6 +24,9 @@ class Progress(BaseModel):
     files_total: int = 0
     current_file: str | None = None
     stage: str | None = None
+    updated_at: datetime | None = Field(
+        default=None, description="When the run said so; while it works, twice a second."
+    )
 
 
 class JobResult(BaseModel):
@@ -164,14 +165,13 @@ def _describe_progress(job: Job, now: SyncProgress | None, written: SyncRecord |
         return Progress(percentage=99, files_processed=files, files_total=files, stage="check")
     if now is None:
         return Progress()
-    begin, share = _STAGES[now.stage]
-    done = min(now.done / now.total, 1) if now.total else 0
     return Progress(
-        percentage=min(99, int(begin + share * done)),
+        percentage=now.percentage,
         files_processed=now.done,
         files_total=now.total,
         current_file=now.current or None,
         stage=now.stage,
+        updated_at=now.updated_at,
     )
 
 

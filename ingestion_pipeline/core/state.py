@@ -87,6 +87,7 @@ class SyncProgress:
         total: Of how many; 0 while nobody knows.
         current: File at hand, "" for none.
         updated_at: UTC.
+        percentage: How much of the whole sync is done, 0 to 99.
     """
 
     run_id: str
@@ -96,6 +97,7 @@ class SyncProgress:
     total: int
     current: str
     updated_at: datetime
+    percentage: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def embed_repository(
     begin = time.perf_counter()
     step = _EmbedStep(parsed.cloned, load_encoder, records, vectors, heard, progress)
     map_path: Path | None = None
-    for branch in parsed.cloned.changed_branches:
+    for branch in progress.share_among(parsed.cloned.changed_branches):
         changes = load_changes(branch.changes_path)
         with explaining_full_disk(parsed.cloned.work_folder):
             structure, embedded = step.run(branch, changes)
@@ -120,7 +120,7 @@ class _EmbedStep:
         self, branch: ClonedBranch, changes: BranchChanges
     ) -> tuple[GraphStructure, GraphVectors]:
         """Embed one branch into its work folder; return its graph and its vectors."""
-        self._progress.start(len(changes.entries), f"graph of {branch.branch}")
+        self._progress.start(0, f"graph of {branch.branch}")
         anew = self._cloned.options.full_reindex
         with RecordsReader(branch.records_path) as reader:
             structure = build_structure(self._tally(reader.iterate_structures()))
@@ -132,6 +132,7 @@ class _EmbedStep:
             self._progress.start(len(structure.paths), f"embedding {branch.branch}")
             words.fill(h, layout, changes, anew=anew)
             words.fill_directories(h, structure)
+        self._progress.say(f"messages of {branch.branch}")
         self.points_embedded += words.points_embedded
         self.passes_messages = encoder.passes_messages
         self.nodes += structure.node_count
@@ -174,7 +175,6 @@ class _EmbedStep:
         for path, _, structure in files:
             self.files[structure.language] += 1
             self.symbols[structure.language] += len(structure.names)
-            self._progress.advance(path)
             yield path, structure
 
 

@@ -52,7 +52,7 @@ def parse_repository(
     """
     begin = time.perf_counter()
     step = _ParseStep(mirror, records, parse_files, progress, cloned.options.full_reindex)
-    for branch in cloned.changed_branches:
+    for branch in progress.share_among(cloned.changed_branches):
         with explaining_full_disk(cloned.work_folder):
             step.run(branch)
     skipped = sum((Counter(branch.skipped) for branch in cloned.branches), step.skipped)

@@ -77,7 +77,7 @@ def upsert_points(
             "the partition again from the first op."
         )
     counts = WriteCounts()
-    for branch in cloned.branches:
+    for branch in progress.share_among(cloned.branches):
         stamp = IndexStamp(branch.head_sha, cloned.pushed_at, indexed_at)
         context = make_context(cloned.repository, branch.branch, stamp, target.rules)
         digest = make_document_context(cloned.repository, branch.branch, target.rules)

@@ -39,6 +39,7 @@ def tell_run_progress(
                 total=snapshot.total,
                 current=snapshot.current,
                 updated_at=services.clock.now(),
+                percentage=snapshot.percentage,
             )
         )
 

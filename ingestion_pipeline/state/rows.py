@@ -229,6 +229,7 @@ def progress_columns(progress: SyncProgress) -> dict[str, Any]:
         "total": progress.total,
         "current": clean_text(progress.current),
         "updated_at": progress.updated_at,
+        "percentage": progress.percentage,
     }
 
 
@@ -242,6 +243,7 @@ def read_progress(row: RowMapping) -> SyncProgress:
         total=row["total"],
         current=row["current"],
         updated_at=row["updated_at"],
+        percentage=row["percentage"],
     )
 
 

@@ -287,4 +287,5 @@ sync_progress = Table(
     _count("total"),
     _text("current"),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("percentage", Integer, nullable=False, server_default="0"),
 )

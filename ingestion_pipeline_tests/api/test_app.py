@@ -228,7 +228,7 @@ def test_without_a_secret_webhooks_are_off(
 
 def test_the_progress_of_a_run(client: httpx.Client, quiet: World) -> None:
     now = quiet.clock.now()
-    progress = SyncProgress("run-1", KEY, "parse", 7, 90, "src/é.py", now)
+    progress = SyncProgress("run-1", KEY, "parse", 7, 90, "src/é.py", now, 7)
     assert client.get("/api/v1/runs/run-1/progress").status_code == 404
 
     quiet.state.set_progress(progress)
@@ -241,6 +241,7 @@ def test_the_progress_of_a_run(client: httpx.Client, quiet: World) -> None:
         "total": 90,
         "current": "src/é.py",
         "updated_at": format_utc(now),
+        "percentage": 7,
     }
     quiet.state.remove_progress("run-1")
     assert client.get("/api/v1/runs/run-1/progress").status_code == 404

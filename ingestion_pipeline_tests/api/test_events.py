@@ -80,6 +80,15 @@ def test_what_was_seen_is_not_told_again(client: httpx.Client, world: World, job
         assert [event["id"] for event in read_events(answer)] == [end["id"]]
 
 
+def test_a_job_that_runs_is_told_of_though_nothing_changes(
+    client: httpx.Client, world: World, job_id: str
+) -> None:
+    world.state.jobs.record_started(job_id, world.clock.now())
+    with client.stream("GET", f"/api/v1/jobs/{job_id}/events") as answer:
+        events = read_events(answer)
+        assert next(events) == next(events)
+
+
 def test_nobody_is_a_second_behind() -> None:
     assert INTERVAL_SECONDS + POLL_SECONDS < 1
 

@@ -9,8 +9,10 @@ import pytest
 from dagster import DagsterRunStatus as Status
 from pydantic import SecretStr
 
+from ingestion_pipeline.core.clock import format_utc
 from ingestion_pipeline.core.jobs import JobStatus
 from ingestion_pipeline.core.repositories import SourceId, SourceKind, TrackedRepository
+from ingestion_pipeline.core.state import SyncProgress
 from ingestion_pipeline.orchestration.history import describe_result
 from ingestion_pipeline.orchestration.partitions import PARTITION_TAG
 from ingestion_pipeline.tracking.track import track_repository
@@ -46,6 +48,7 @@ def test_what_is_accepted_is_described(client: httpx.Client, world: World) -> No
             "files_total": 0,
             "current_file": None,
             "stage": None,
+            "updated_at": None,
         },
         "options": {
             "force": False,
@@ -179,8 +182,13 @@ def test_a_run_that_nobody_asked_for_here_is_in_progress_too(
         tags={PARTITION_TAG: KEY},
     )
     instance.run_storage.add_run(run)
+    now = world.clock.now()
+    world.state.set_progress(SyncProgress("of-the-sensor", KEY, "embed", 1, 2, "a.py", now, 45))
     answer = client.post(PATH)
     assert (answer.status_code, answer.json()["job_id"]) == (409, "of-the-sensor")
+    progress = answer.json()["progress"]
+    assert (progress["percentage"], progress["files_processed"]) == (45, 1)
+    assert progress["updated_at"] == format_utc(now)
 
 
 def test_another_try_of_a_jobs_run_is_that_job(

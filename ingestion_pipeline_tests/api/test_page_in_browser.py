@@ -77,7 +77,9 @@ def index(world: World, instance: dg.DagsterInstance) -> None:
 
 def set_progress(world: World, done: int, current: str = "src/purr.py") -> None:
     now = world.clock.now()
-    world.state.set_progress(SyncProgress("at-work", KEY, "parse", done, 6300, current, now))
+    percentage = 100 * done // 6300
+    progress = SyncProgress("at-work", KEY, "parse", done, 6300, current, now, percentage)
+    world.state.set_progress(progress)
 
 
 def start_run(world: World, instance: dg.DagsterInstance) -> None:
@@ -120,14 +122,14 @@ def test_progress_moves_while_one_looks(
     start_run(world, instance)
     with open_page(browser, client) as page:
         open_with_still_clock(page)
-        bar = page.get_by_role("progressbar", name=f"parse of {KEY}")
-        assert bar.get_attribute("value") == "1200"
+        bar = page.get_by_role("progressbar", name=f"Sync of {KEY}")
+        assert bar.get_attribute("value") == "19"
 
         set_progress(world, 4200, "src/voice.py")
         page.clock.run_for(SECOND)
 
         page.get_by_text("4,200 of 6,300 src/voice.py").wait_for()
-        assert bar.get_attribute("value") == "4200"
+        assert bar.get_attribute("value") == "66"
 
         world.state.remove_progress("at-work")
         instance.delete_run("at-work")

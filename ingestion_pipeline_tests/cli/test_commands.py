@@ -210,12 +210,12 @@ def test_a_wrong_usage_exits_with_2(home: CommandHome, arguments: list[str]) -> 
 
 def test_the_state_goes_up_and_down(home: CommandHome) -> None:
     assert home.run("state", "current") == "nothing\n"
-    assert home.run("state", "upgrade") == "state is at 0006\n"
-    assert home.run("state", "current") == "0006\n"
+    assert home.run("state", "upgrade") == "state is at 0007\n"
+    assert home.run("state", "current") == "0007\n"
     assert home.run("state", "downgrade", "base") == "state is at nothing\n"
     home.add_repository()
     home.run("track", KEY)
-    assert home.run("state", "current") == "0006\n"
+    assert home.run("state", "current") == "0007\n"
 
 
 def test_a_lost_state_is_found_again_through_dagsters_partitions(home: CommandHome) -> None:

@@ -9,11 +9,9 @@ import pytest
 from ingestion_pipeline.core.code import SkippedFile, SourceFile
 from ingestion_pipeline.embed import load_encoder
 from ingestion_pipeline.embed.version import TRAINED
-from ingestion_pipeline.indexing import progress as progress_module
 from ingestion_pipeline.indexing.changes import ChangeCounts
 from ingestion_pipeline.indexing.handles import SyncResult
 from ingestion_pipeline.indexing.preview import SyncPreview, preview_sync
-from ingestion_pipeline.indexing.progress import Snapshot, tell_progress
 from ingestion_pipeline.indexing.rules import DEFAULT_OPTIONS, MassDeletionError, SyncOptions
 from ingestion_pipeline.parse import ParsedFile
 from ingestion_pipeline_tests.crashing import Crash, CrashPlan
@@ -264,37 +262,6 @@ def test_a_dry_run_says_why_everything_would_be_written_again(index: Index) -> N
     asked = preview(index, SyncOptions(full_reindex=True))
     assert asked.reasons == ("main: a full re-index was asked for",)
     assert asked.files_to_parse == 4
-
-
-# -- progress
-
-
-def test_progress_is_told_every_interval_and_at_the_end() -> None:
-    told: list[Snapshot] = []
-    with tell_progress("parse", (told.append,), interval_seconds=0.001) as progress:
-        progress.start(2, "begin")
-        while not told:
-            progress.advance("a.py", by=0)
-        progress.advance("b.py", by=2)
-    assert told[-1] == Snapshot("parse", 2, 2, "b.py")
-
-
-def test_a_listener_that_fails_is_not_asked_again_and_the_step_goes_on() -> None:
-    told: list[Snapshot] = []
-    calls: list[int] = []
-
-    def fail(_snapshot: Snapshot) -> None:
-        calls.append(1)
-        raise OSError("no disk")
-
-    with tell_progress("parse", (fail, told.append), interval_seconds=0.001) as progress:
-        while len(told) < 3:
-            progress.advance("a.py")
-    assert len(calls) == 1
-
-
-def test_progress_is_told_at_least_once_a_second() -> None:
-    assert progress_module.INTERVAL_SECONDS < 1
 
 
 def test_a_reindex_that_was_cut_off_before_it_wrote_hides_no_neighbour(

@@ -1,7 +1,7 @@
 """One index of one repository over fakes, kept from sync to sync; git and parser are real."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -99,6 +99,7 @@ class Index:
         self.caches = folder / "cache"
         self.shared_records = records
         self.runs = itertools.count()
+        self.make_progress: Callable[[str], Progress] = Progress
         self.open_caches()
 
     def open_caches(self) -> None:
@@ -147,15 +148,16 @@ class Index:
     ) -> EmbeddedRepository:
         """Do the first three steps of a sync."""
         work = self.folder / "work" / str(next(self.runs))
-        progress = Progress("test")
         cloned = clone_repository(
             *(self.row, self.host, self.mirror, target, self.records, work, self.clock),
-            *(progress, options),
+            *(self.make_progress("clone"), options),
         )
-        parsed = parse_repository(cloned, self.mirror, self.records, parse_here, progress)
+        parsed = parse_repository(
+            cloned, self.mirror, self.records, parse_here, self.make_progress("parse")
+        )
         return embed_repository(
             *(parsed, lambda: encoder or self.encoder, self.records, self.vectors),
-            *(HeardCache(self.caches / "heard"), progress),
+            *(HeardCache(self.caches / "heard"), self.make_progress("embed")),
         )
 
     def sync(
@@ -167,7 +169,7 @@ class Index:
         self.clock.advance(60)
         target = self.make_target(plan or NEVER, fingerprint)
         embedded = self.prepare(target, options)
-        return upsert_points(embedded, target, self.clock, Progress("test"))
+        return upsert_points(embedded, target, self.clock, self.make_progress("upsert"))
 
     def points(self) -> dict[str, tuple[Mapping[str, Any], Any, Any]]:
         """Id → everything but the volatile facts; vectors rounded, for comparing."""

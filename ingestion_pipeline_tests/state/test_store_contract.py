@@ -586,7 +586,7 @@ def test_no_schedule_brings_a_bump_with_it(store: StateStore) -> None:
 
 def test_progress_is_replaced_and_removed(store: StateStore) -> None:
     first = SyncProgress("run", "pallets/flask", "parse", 1, 0, "src/é.py", NOON)
-    second = replace(first, done=7, total=9, current="", updated_at=NOON_ELSEWHERE)
+    second = replace(first, done=7, total=9, current="", updated_at=NOON_ELSEWHERE, percentage=28)
     other = replace(first, run_id="other")
     assert store.find_progress("run") is None
 
