@@ -101,5 +101,8 @@ def _list_repositories(
 
 
 def find_synced_at(branches: Sequence[IndexedBranch]) -> datetime | None:
-    """Return when a sync last brought one of the branches to its end; None when none ever did."""
-    return max((branch.indexed_at for branch in branches if branch.head_sha), default=None)
+    """Return when a sync last brought one of the branches to its end; None when none ever did.
+
+    A sync at work blanks the head; the numbers stay those of the last one that ended.
+    """
+    return max((branch.indexed_at for branch in branches if branch.point_count), default=None)

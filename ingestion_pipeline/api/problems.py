@@ -172,7 +172,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     async def explain_transient(_request: Request, error: TransientError) -> JSONResponse:
         # The message names hosts and databases, which are nobody's business outside.
         _logger.warning("A request could not be answered: %s", error)
-        detail = "This is a passing trouble. Try again."
+        detail = "What this needs does not answer just now. Try again; the server's log names it."
         return make_problem(503, detail, headers={"Retry-After": _RETRY_SECONDS})
 
 

@@ -1,6 +1,7 @@
 """What the page costs: as many queries for many repositories as for a few."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,17 @@ def test_points_and_times_are_those_of_all_branches(
     [row] = overview.repositories
     assert (row.point_count, row.synced_at) == (18, later)
     assert overview.is_indexed
+
+
+def test_while_it_is_synced_the_last_time_stands(
+    services: Services, instance: dg.DagsterInstance
+) -> None:
+    fill(services, instance, range(1, 2))
+    source = make_hosted("octo/001", 1).source
+    for branch in services.state.list_branches(source):
+        services.state.commit_branch(source, replace(branch, head_sha=""))
+    [row] = read_overview(services, instance).repositories
+    assert row.synced_at == services.clock.now()
 
 
 def test_what_was_never_brought_to_its_end_was_never_synced(
