@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from ipaddress import ip_address
 from typing import Annotated
 
@@ -22,6 +22,9 @@ POLL_SECONDS = 0.3
 # A run in a long call into C says nothing; who follows it hears that it runs all the same.
 _REPEAT_SECONDS = 0.6
 _KEEPALIVE_SECONDS = 15.0
+_STILL_HERE = format_sse_event(comment="still here")
+# How long a look waits for the one before it, which may hang.
+_PATIENCE_SECONDS = 1.0
 
 # OpenAPI 3.1 has no word for the items of a stream; this is one of them.
 _EVENT = {
@@ -152,27 +155,36 @@ class JobWatch:
         """
         begun_at, look = self._begun.get(job_id, (-math.inf, None))
         if look is None or time.monotonic() - begun_at >= most_seconds_ago:
-            look = self._next.get(job_id)
-        if look is None:
-            look = self._next[job_id] = asyncio.create_task(self._look_after_the_last(job_id))
+            look = self._next.get(job_id) or self._prepare(job_id)
         # Shielded, because one who goes away must not end what others wait for.
         return await asyncio.shield(look)
 
+    def _prepare(self, job_id: str) -> asyncio.Task[JobView]:
+        look = asyncio.create_task(self._look_after_the_last(job_id))
+        self._next[job_id] = look
+        look.add_done_callback(lambda done: self._end(job_id, done))
+        return look
+
     async def _look_after_the_last(self, job_id: str) -> JobView:
         _, last = self._begun.get(job_id, (0.0, None))
-        if last is not None:
-            await asyncio.wait([last])
-        now = time.monotonic()
-        self._begun = {
-            key: (begun_at, look)
-            for key, (begun_at, look) in self._begun.items()
-            if not look.done() or now - begun_at < POLL_SECONDS
-        }
-        self._begun[job_id] = (now, self._next.pop(job_id))
+        if last is not None and not last.done():
+            await asyncio.wait([last], timeout=_PATIENCE_SECONDS)
+        self._begun[job_id] = (time.monotonic(), self._next.pop(job_id))
         return await run_in_threadpool(self._read, job_id)
 
+    def _end(self, job_id: str, look: asyncio.Task[JobView]) -> None:
+        if not look.cancelled():
+            look.exception()  # all who waited may have gone away
+        if self._next.get(job_id) is look:
+            del self._next[job_id]
+        asyncio.get_running_loop().call_later(POLL_SECONDS, self._forget, job_id, look)
 
-async def stream_events(watch: JobWatch, job_id: str, seen: str) -> AsyncIterator[bytes]:
+    def _forget(self, job_id: str, look: asyncio.Task[JobView]) -> None:
+        if job_id in self._begun and self._begun[job_id][1] is look:
+            del self._begun[job_id]
+
+
+async def stream_events(watch: JobWatch, job_id: str, seen: str) -> AsyncGenerator[bytes, None]:
     """Yield an event for everything that changes, of a running job also when nothing does; an end.
 
     Args:
@@ -180,18 +192,26 @@ async def stream_events(watch: JobWatch, job_id: str, seen: str) -> AsyncIterato
         job_id: Which job.
         seen: Id of the event that the client saw last, "" for none.
     """
-    said_at = time.monotonic()
+    said_at, again = time.monotonic(), _STILL_HERE
     while True:
-        view = await watch.look(job_id, POLL_SECONDS)
+        look = asyncio.create_task(watch.look(job_id, POLL_SECONDS))
+        try:
+            while not (await asyncio.wait([look], timeout=_REPEAT_SECONDS))[0]:
+                yield again
+        finally:
+            look.cancel()
+        view = look.result()
         tag, has_ended = make_tag(view), view.ended_at is not None
         silent_seconds = time.monotonic() - said_at
         is_running = view.started_at is not None
         if tag != seen or (is_running and silent_seconds >= _REPEAT_SECONDS):
             event = "end" if has_ended else "progress"
-            yield format_sse_event(data_str=view.model_dump_json(), event=event, id=tag)
+            told = format_sse_event(data_str=view.model_dump_json(), event=event, id=tag)
+            yield told
             seen, said_at = tag, time.monotonic()
+            again = told if is_running else _STILL_HERE
         elif silent_seconds > _KEEPALIVE_SECONDS:
-            yield format_sse_event(comment="still here")
+            yield _STILL_HERE
             said_at = time.monotonic()
         if has_ended:
             return

@@ -77,18 +77,21 @@ def upsert_points(
             "the partition again from the first op."
         )
     counts = WriteCounts()
-    for branch in progress.share_among(cloned.branches):
+
+    def make_step(branch: ClonedBranch) -> _UpsertStep:
         stamp = IndexStamp(branch.head_sha, cloned.pushed_at, indexed_at)
         context = make_context(cloned.repository, branch.branch, stamp, target.rules)
         digest = make_document_context(cloned.repository, branch.branch, target.rules)
-        step = _UpsertStep(branch, context, target, progress, counts, digest)
+        return _UpsertStep(branch, context, target, progress, counts, digest)
+
+    for branch in cloned.branches:
         if branch.unchanged:
-            step.restamp()
-        else:
-            step.write(
-                passes_messages=embedded.passes_messages,
-                full_reindex=cloned.options.full_reindex,
-            )
+            make_step(branch).restamp()
+    for branch in progress.share_among(cloned.changed_branches):
+        make_step(branch).write(
+            passes_messages=embedded.passes_messages,
+            full_reindex=cloned.options.full_reindex,
+        )
     _remove_untracked_branches(cloned, target, counts)
     if cloned.branches:
         counts.deleted += sweep_orphans(

@@ -1,14 +1,16 @@
 """One look at a job serves all who ask for it meanwhile, and nobody gets an older one."""
 
 import asyncio
+import gc
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ingestion_pipeline.api.job_routes import JobWatch
+from ingestion_pipeline.api import job_routes
+from ingestion_pipeline.api.job_routes import JobWatch, stream_events
 from ingestion_pipeline.api.views import JobView, make_view
 from ingestion_pipeline_tests.api.test_views import JOB, LATER
 
@@ -45,10 +47,16 @@ class Looks:
 
 
 def follow(story: Callable[[JobWatch], Coroutine[Any, Any, None]], looks: Looks) -> None:
+    """Tell a story, in which nothing may be complained about."""
+    complaints: list[dict[str, Any]] = []
+
     async def tell() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
         await story(JobWatch(looks.look))
 
     asyncio.run(tell())
+    gc.collect()
+    assert complaints == []
 
 
 async def ask(watch: JobWatch, *job_ids: str) -> list[asyncio.Task[JobView]]:
@@ -125,3 +133,61 @@ def test_one_who_goes_away_takes_nobodys_answer_along() -> None:
         assert await read_number(stays) == "job 1"
 
     follow(story, looks)
+
+
+def test_nobody_complains_of_an_error_that_nobody_waited_for() -> None:
+    looks = Looks(LookupError("No such job."))
+
+    async def story(watch: JobWatch) -> None:
+        [leaves] = await ask(watch, "job")
+        await looks.wait_until_begun()
+        leaves.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaves
+        looks.let_go(2)
+        assert (await watch.look("job")).job_id == "job 2"
+
+    follow(story, looks)
+
+
+def test_a_look_that_hangs_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_routes, "_PATIENCE_SECONDS", 0.001)
+    looks = Looks()
+
+    async def story(watch: JobWatch) -> None:
+        [hangs] = await ask(watch, "job")
+        await looks.wait_until_begun()
+        [later] = await ask(watch, "job")
+        await looks.wait_until_begun()
+        looks.let_go(2)
+        assert {await read_number(hangs), await read_number(later)} == {"job 1", "job 2"}
+
+    follow(story, looks)
+
+
+def test_what_was_said_is_said_again_while_a_look_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_routes, "_REPEAT_SECONDS", 0.001)
+    monkeypatch.setattr(job_routes, "POLL_SECONDS", 0.0)
+    looks = Looks()
+
+    async def story(watch: JobWatch) -> None:
+        events = stream_events(watch, "job", "")
+        assert await anext(events) == b": still here\n\n"
+        looks.let_go()
+        first = await take_until(events, b"job 1")
+        assert first.startswith(b"event: progress")
+        assert await anext(events) == first
+        looks.let_go()
+        assert b"job 1" not in await take_until(events, b"job 2")
+        await events.aclose()
+        looks.let_go(2)
+
+    follow(story, looks)
+
+
+async def take_until(events: AsyncIterator[bytes], part: bytes) -> bytes:
+    """Return the first event that says something."""
+    async for event in events:
+        if part in event:
+            return event
+    raise AssertionError("The stream ended.")

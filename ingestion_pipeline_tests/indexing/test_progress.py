@@ -104,3 +104,18 @@ def test_the_percentage_of_a_sync_never_goes_back(tmp_path: Path, git: GitReposi
     }
     assert seen == sorted(seen)
     assert seen[-1] == 99
+
+
+def test_branches_that_stayed_as_they_were_take_no_share(
+    tmp_path: Path, git: GitRepository
+) -> None:
+    index, heard = Index(tmp_path / "index", git), list[Snapshot]()
+    for name in ("a", "b", "z"):
+        git.git("branch", name, "HEAD")
+    index.track("a", "b", "main", "z")
+    index.sync()
+    git.commit({"b.py": "def two():\n    pass\n"})
+    index.make_progress = lambda stage: HeardProgress(stage, heard)
+    index.sync()
+    assert {snapshot.parts for snapshot in heard} == {1}
+    assert next(s.percentage for s in heard if s.stage == "upsert") == 55
