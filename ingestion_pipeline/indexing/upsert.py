@@ -84,14 +84,14 @@ def upsert_points(
         digest = make_document_context(cloned.repository, branch.branch, target.rules)
         return _UpsertStep(branch, context, target, progress, counts, digest)
 
-    for branch in cloned.branches:
-        if branch.unchanged:
-            make_step(branch).restamp()
     for branch in progress.share_among(cloned.changed_branches):
         make_step(branch).write(
             passes_messages=embedded.passes_messages,
             full_reindex=cloned.options.full_reindex,
         )
+    for branch in cloned.branches:
+        if branch.unchanged:
+            make_step(branch).restamp()
     _remove_untracked_branches(cloned, target, counts)
     if cloned.branches:
         counts.deleted += sweep_orphans(
