@@ -34,6 +34,7 @@ _logger = logging.getLogger(__name__)
 
 _MEDIA_TYPE = "application/problem+json"
 _RETRY_SECONDS = "10"
+_NO_JSON = "Send JSON, with the header Content-Type: application/json"
 _METHODS = ("GET", "POST", "DELETE")
 _STATUSES: dict[type[IngestionError], int] = {
     IdempotencyConflictError: 422,
@@ -131,7 +132,14 @@ def _takes(app: FastAPI, path: str, method: str) -> bool:
 def _name_field(location: Sequence[str | int]) -> str:
     """Return what a field is called; ``body`` where all of it is wrong."""
     whole, *within = location
-    return ".".join(str(part) for part in within) or str(whole)
+    # Where JSON cannot be read, what follows is a place in its text.
+    names = [part for part in within if isinstance(part, str)]
+    return ".".join(str(part) for part in within) if names else str(whole)
+
+
+def _explain_invalid(item: Mapping[str, Any]) -> str:
+    is_no_json = tuple(item["loc"]) == ("body",) and isinstance(item.get("input"), bytes)
+    return _NO_JSON if is_no_json else item["msg"]
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -146,7 +154,8 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def explain_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         errors = [
-            {"field": _name_field(item["loc"]), "message": item["msg"]} for item in error.errors()
+            {"field": _name_field(item["loc"]), "message": _explain_invalid(item)}
+            for item in error.errors()
         ]
         detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
         return make_problem(422, detail, errors=errors)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
@@ -111,7 +111,7 @@ def make_view(
         estimated_completion=_format(estimate_completion(job, history, now)),
         cancel_asked_at=_format(job.cancel_asked_at),
         error=job.error or None,
-        progress=_describe_progress(job, progress, written),
+        progress=_describe_progress(job, progress, written, result),
         commits_pulled=result.pop("commits_pulled") if result else None,
         result=JobResult(**result) if result else None,
         options=json.loads(job.options),
@@ -155,9 +155,15 @@ def matches_etag(header: str, etag: str) -> bool:
     return "*" in given or etag.removeprefix("W/") in given
 
 
-def _describe_progress(job: Job, now: SyncProgress | None, written: SyncRecord | None) -> Progress:
+def _describe_progress(
+    job: Job,
+    now: SyncProgress | None,
+    written: SyncRecord | None,
+    result: Mapping[str, Any] | None,
+) -> Progress:
     if job.status is JobStatus.COMPLETED:
-        return Progress(percentage=100)
+        files = result["files"] if result else 0
+        return Progress(percentage=100, files_processed=files, files_total=files)
     if job.started_at is None or job.ended_at is not None:
         return Progress()
     if written is not None:  # the points are there, and what is left are the checks

@@ -61,7 +61,10 @@ def run(repository: str, branches: tuple[str, ...]) -> None:
             finished = sync_partition(instance, row.partition_key)
         print_sync(row.partition_key, finished)
         print_samples(services, row)
-    console.print("\nUI: `make dev`, then http://127.0.0.1:3000", markup=False)
+    console.print(
+        "\n`make dev`: Dagster on http://127.0.0.1:3000, a page to search on http://127.0.0.1:8080",
+        markup=False,
+    )
 
 
 @click.command()

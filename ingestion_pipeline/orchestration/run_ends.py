@@ -1,7 +1,7 @@
 """Sensors that act when a run has ended, also while the HTTP door is not up.
 
 Jobs get their end, and with it their webhook into the outbox; jobs that nobody handed over yet are
-handed over; and a run that died without a word gets its line in the history.
+handed over; and a run that was cancelled or died without a word gets its line in the history.
 """
 
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from ingestion_pipeline.composition import Services
 from ingestion_pipeline.core.state import SyncRecord, SyncStatus
 from ingestion_pipeline.orchestration.job_runs import JobRuns
 from ingestion_pipeline.orchestration.partitions import PARTITION_TAG
+from ingestion_pipeline.orchestration.tags import SKIPPED_TAG
 
 _NAMES = {
     Status.SUCCESS: "jobs_succeeded",
@@ -43,11 +44,20 @@ def _make_sensor(status: Status, name: str) -> dg.SensorDefinition:
 def note_run_end(services: Services, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     """Do what is to be done at the end of a run; done twice, it changes nothing more."""
     if run.status is Status.FAILURE:
-        _record_death(services, instance, run)
+        _record_end(services, instance, run, SyncStatus.FAILED, _DIED)
+    elif run.status is Status.CANCELED and SKIPPED_TAG not in run.tags:
+        _record_end(services, instance, run, SyncStatus.CANCELED)
     JobRuns(services, instance).tend()
 
 
-def _record_death(services: Services, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+def _record_end(
+    services: Services,
+    instance: dg.DagsterInstance,
+    run: dg.DagsterRun,
+    status: SyncStatus,
+    error: str = "",
+) -> None:
+    """Add the line of a run that wrote none itself."""
     key = run.tags.get(PARTITION_TAG)
     if key is None:
         return  # of another job than a sync
@@ -62,9 +72,9 @@ def _record_death(services: Services, instance: dg.DagsterInstance, run: dg.Dags
             partition_key=key,
             source=row.source if row else None,
             run_id=run.run_id,
-            status=SyncStatus.FAILED,
+            status=status,
             started_at=datetime.fromtimestamp(begun, UTC),
             duration_seconds=max(0.0, ended - begun),
-            error=_DIED,
+            error=error,
         )
     )

@@ -162,6 +162,23 @@ def test_a_webhook_inside_the_network_is_refused(client: httpx.Client, world: Wo
     assert client.post(PATH, json={"progress_webhook": "https://example.com/h"}).status_code == 202
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body", "message"),
+    [
+        ("application/x-www-form-urlencoded", b'{"full_reindex": true}', "Content-Type"),
+        ("application/json", b"{bad", "JSON"),
+    ],
+)
+def test_a_body_that_is_no_json_is_told_so(
+    client: httpx.Client, content_type: str, body: bytes, message: str
+) -> None:
+    answer = client.post(PATH, content=body, headers={"Content-Type": content_type})
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["field"] == "body"
+    assert message in error["message"]
+
+
 def test_one_sync_at_a_time(client: httpx.Client) -> None:
     job_id = client.post(PATH).json()["job_id"]
     answer = client.post(PATH)

@@ -12,6 +12,7 @@ from ingestion_pipeline.core.jobs import Job, JobStatus
 from ingestion_pipeline.core.state import SyncStatus
 from ingestion_pipeline.orchestration.job_runs import JobRuns
 from ingestion_pipeline.orchestration.run_ends import note_run_end
+from ingestion_pipeline.orchestration.tags import SKIPPED_TAG
 from ingestion_pipeline_tests.orchestration.test_job_runs import accept, get_run, read, report
 from ingestion_pipeline_tests.orchestration.world import KEY, World
 
@@ -71,6 +72,24 @@ def test_a_run_that_died_has_a_line_in_the_history(
     assert (line.run_id, line.status) == (job.job_id, SyncStatus.FAILED)
     assert line.source == world.row.source
     assert "killed" in read(world, job).error
+
+
+def test_a_run_that_was_cancelled_has_a_line_in_the_history(
+    world: World, instance: dg.DagsterInstance, job: Job
+) -> None:
+    end(world, instance, job, Event.RUN_CANCELED)
+    [line] = world.state.list_syncs(KEY)
+    assert (line.run_id, line.status) == (job.job_id, SyncStatus.CANCELED)
+    assert (line.source, line.error) == (world.row.source, "")
+
+
+def test_a_run_that_was_skipped_is_in_the_history_as_its_job(
+    world: World, instance: dg.DagsterInstance, job: Job
+) -> None:
+    instance.add_run_tags(job.job_id, {SKIPPED_TAG: "Exceeded the time in the queue"})
+    end(world, instance, job, Event.RUN_CANCELED)
+    assert world.state.list_syncs(KEY) == []
+    assert read(world, job).status is JobStatus.SKIPPED
 
 
 def test_a_run_that_said_why_it_failed_keeps_its_line(
