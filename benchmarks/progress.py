@@ -25,7 +25,6 @@ _POLL_SECONDS = 0.25
 _STAGES = ("clone", "parse", "embed", "upsert", "check")
 _BAR = "1 s"
 
-
 # When a client saw a job, and what it saw.
 _Seen = list[tuple[float, dict[str, Any]]]
 
